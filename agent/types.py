@@ -1,0 +1,117 @@
+"""The few words everything here is made of. Values only; the README of the house is in CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from telemetry.usage import Usage
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+Outcome = Literal[
+    "answered",
+    "refused_budget",
+    "limit_steps",
+    "limit_tools",
+    "limit_time",
+    "limit_tokens",
+    "repeating",
+    "context_full",
+    "provider_failed",
+    "content_filtered",
+    "cancelled",
+    "resumed_unknown",
+]
+"""How a turn ended; the closed set of the label `agent.outcome`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call as the model wrote it; `arguments` is its raw text, which need not be JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation. `tool_call_id` is set exactly when the role is `tool`."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered, streamed or not. `usage` is None where the provider reported none or nonsense.
+
+    `stated_usd` is a cost that the provider stated itself. `first_chunk` and `chunk_gaps` are seconds, streamed only.
+    """
+
+    message: Message
+    finish_reasons: tuple[str, ...]
+    response_id: str | None = None
+    response_model: str | None = None
+    usage: Usage | None = None
+    stated_usd: Decimal | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    first_chunk: float | None = None
+    chunk_gaps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the model is told about one of its tool calls. `error_type` is None when the tool ran and returned."""
+
+    call: ToolCall
+    content: str
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks and pays. All pseudonymous; `key` names the credential, never holds it."""
+
+    tenant: str = "local"
+    user: str | None = None
+    key: str | None = None
+
+
+# --- what a turn tells while it runs -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    result: ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """Another attempt (or, with `model`, another model) follows after `delay` seconds."""
+
+    error_type: str
+    delay: float
+    model: str | None = None
+
+
+Event: TypeAlias = TextDelta | ToolStarted | ToolFinished | Retrying
+Emit: TypeAlias = Callable[[Event], Awaitable[None]]
