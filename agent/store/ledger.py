@@ -1,0 +1,132 @@
+"""The ledger's rows: one for every attempt, chained per writer by a digest, never edited."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import bindparam, insert, select, update
+
+from agent.money.account import Line
+from agent.store.tables import ledger, writer
+from agent.store.tx import IDS, Tx, Value
+from telemetry.attempt import Attempt
+
+COLUMNS = tuple(column.name for column in ledger.columns if column.name not in ("id", "digest"))
+
+_INSERT = insert(ledger).values({name: bindparam(name) for name in (*COLUMNS, "digest")})
+_OF_ATTEMPTS = (
+    select(ledger.c.attempt, ledger.c.id, ledger.c.kind, ledger.c.at, ledger.c.cost, ledger.c.tokens, ledger.c.charges)
+    .where(ledger.c.attempt.in_(bindparam(IDS, expanding=True)))
+    .order_by(ledger.c.id)
+)
+_NEW_WRITER = insert(writer).values(id=bindparam("id"), n=0, digest=bindparam("digest"))
+_HEAD = select(writer.c.n, writer.c.digest).where(writer.c.id == bindparam("writer"))
+_MOVE_HEAD = (
+    update(writer).where(writer.c.id == bindparam("writer")).values(n=bindparam("n"), digest=bindparam("digest"))
+)
+
+GENESIS = hashlib.sha256(b"").hexdigest()
+
+
+def new_writer(tx: Tx, writer_id: str) -> None:
+    tx.rows(_NEW_WRITER, {"id": writer_id, "digest": GENESIS})
+
+
+def append(tx: Tx, writer_id: str, rows: Sequence[dict[str, Value]]) -> None:
+    """Adds rows to a writer's chain: `digest = sha256(previous || row as a JSON array in column order)`."""
+    [(n, digest)] = tx.rows(_HEAD, {"writer": writer_id})
+    assert isinstance(n, int)
+    assert isinstance(digest, str)
+    for row in rows:
+        n += 1
+        row["writer"], row["n"] = writer_id, n
+        digest = row["digest"] = link(digest, [row[name] for name in COLUMNS])
+    tx.each(_INSERT, rows)
+    tx.rows(_MOVE_HEAD, {"writer": writer_id, "n": n, "digest": digest})
+
+
+def link(previous: str, values: Sequence[Value]) -> str:
+    return hashlib.sha256(previous.encode() + orjson.dumps(values)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What a row of the ledger says of an attempt."""
+
+    id: int
+    kind: str
+    at: int
+    cost: int
+    tokens: int
+    charges: str
+
+    def lines(self) -> tuple[Line, ...]:
+        rows = orjson.loads(self.charges)
+        return tuple(Line(counter, asked, seq, limit) for counter, asked, seq, limit, _ in rows)
+
+
+def booked(tx: Tx, attempts: Sequence[str]) -> dict[str, list[Booked]]:
+    """What the ledger has of these attempts, in the order it was written."""
+    found: dict[str, list[Booked]] = {}
+    for attempt, *rest in tx.among(_OF_ATTEMPTS, attempts):
+        found.setdefault(str(attempt), []).append(Booked(*rest))  # type: ignore[arg-type]
+    return found
+
+
+def charges(lines: Sequence[Line], seqs: Sequence[int]) -> str:
+    """`[counter, asked, seq in, limit in force, seq out]` for each line, as JSON text."""
+    return orjson.dumps(
+        [[line.counter, line.asked, line.seq, line.limit, seq] for line, seq in zip(lines, seqs, strict=True)]
+    ).decode()
+
+
+def row(
+    attempt: Attempt, *, kind: str, at: int, line_charges: str, caller_tokens: int | None = None
+) -> dict[str, Value]:
+    """A ledger row of an attempt. `at` is the time that admitted it: it picks every window."""
+    call, cost, usage = attempt.call, attempt.cost, attempt.usage
+    counted = (usage.input_tokens or 0) + (usage.output_tokens or 0) if usage else 0
+    return {
+        "attempt": attempt.id,
+        "kind": kind,
+        "corrects": None,
+        "at": at,
+        "ended": attempt.ended,
+        "tenant": call.tenant or "",
+        "user_id": call.user,
+        "conversation": call.conversation_id,
+        "turn": call.turn_id,
+        "step": call.step,
+        "epoch": call.epoch,
+        "call": call.id,
+        "number": attempt.number,
+        "agent": call.agent,
+        "provider": call.provider,
+        "model": call.model,
+        "response_model": attempt.response_model,
+        "service_tier": attempt.service_tier,
+        "prompt_name": call.prompt_name,
+        "prompt_version": call.prompt_version,
+        "prompt_digest": call.prompt_digest,
+        "input_tokens": usage.input_tokens if usage else None,
+        "cache_read_tokens": usage.cache_read_tokens if usage else None,
+        "cache_write_tokens": usage.cache_write_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "reasoning_tokens": usage.reasoning_tokens if usage else None,
+        "modalities": orjson.dumps(usage.by_modality).decode() if usage and usage.by_modality else None,
+        "unit_prices": orjson.dumps(cost.unit_prices).decode() if cost.unit_prices else None,
+        "price_source": cost.source,
+        "price_effective": cost.effective,
+        "quality": cost.quality,
+        "cost": cost.nano_usd,
+        "book_cost": cost.book_nano_usd,
+        "tokens": counted,
+        "bound": attempt.held_nano_usd,
+        "outcome": attempt.error_type or "ok",
+        "charges": line_charges,
+        "trace_id": attempt.trace_id,
+        "span_id": attempt.span_id,
+    }

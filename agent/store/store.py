@@ -1,0 +1,125 @@
+"""The store: everything that outlives a process. One writer, one reader, and the pulse's own connection."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import uuid_utils
+
+from agent.store import ledger, schema, sqlite, workers
+from agent.store.batch import Batch
+from agent.store.errors import StoreError
+from agent.store.sqlite import MEMORY, Synchronous
+from agent.store.tx import SqliteTx, Tx
+from agent.store.work import Done, Expire, Work
+from agent.store.writer import OnOrphan, Writer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Seconds. A process that has not beaten for `length` is dead to the others; it beats every `beat`, looks for dead
+    ones every `reap`, and makes no call in the last fifth of its lease. Longer than the longest stall of a disk."""
+
+    length: float = 15.0
+    beat: float = 5.0
+    reap: float = 1.0
+
+    @property
+    def margin(self) -> float:
+        return self.length / 5
+
+    @property
+    def micros(self) -> int:
+        return int(self.length * 1e6)
+
+
+class Store:
+    """An open store. `do` writes, `read` reads what is committed; `beat`, `reap` and `leave` are the pulse's."""
+
+    def __init__(self, path: str, lease: Lease, synchronous: Synchronous, on_orphan: OnOrphan) -> None:
+        self.path = path
+        self.lease = lease
+        self.worker = str(uuid_utils.uuid7())
+        self._write = _open(path, synchronous)
+        self._shared = self._write if path == MEMORY else None
+        self._read = self._shared or sqlite.connect(path)
+        self._pulse = self._shared or sqlite.connect(path, synchronous=synchronous)
+        flushes = path != MEMORY and synchronous == "FULL"
+        self._writer = Writer(self._write, Batch(self.worker, lease.micros), flushes=flushes, on_orphan=on_orphan)
+        self._read_tx, self._pulse_tx = SqliteTx(self._read), SqliteTx(self._pulse)
+        self._enter()
+
+    def _enter(self) -> None:
+        with sqlite.transaction(self._pulse):
+            workers.enter(self._pulse_tx, self.worker, platform.node(), self.lease.micros)
+            ledger.new_writer(self._pulse_tx, self.worker)
+
+    async def do(self, work: Work) -> Done:
+        """Commits a work. Raises `StoreError`, then nothing of it was written."""
+        return await self._writer.do(work)
+
+    def read(self, query: Callable[[Tx], T]) -> T:
+        """Runs a query over committed rows. On the calling thread: a point read takes microseconds."""
+        try:
+            return query(self._read_tx)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def pulse(self, change: Callable[[Tx], T]) -> T:
+        """A transaction of the pulse, on its own thread and connection."""
+        try:
+            with sqlite.transaction(self._pulse):
+                return change(self._pulse_tx)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def checkpoint(self) -> None:
+        """Moves what is committed from the log into the file; kept off the writers' commits."""
+        if self._shared is None:
+            self._pulse.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    async def expire(self) -> Done:
+        return await self._writer.do(Work(expire=Expire()))
+
+    @property
+    def settles_waiting(self) -> int:
+        return self._writer.settles_waiting
+
+    @property
+    def in_memory(self) -> bool:
+        return self._shared is not None
+
+    async def close(self) -> None:
+        """Hands in what is waiting, leaves the list of live processes, closes the file."""
+        await self._writer.close()
+        with sqlite.transaction(self._pulse):
+            workers.leave(self._pulse_tx, self.worker)
+        for connection in {self._write, self._read, self._pulse}:
+            connection.close()
+
+
+def _open(path: str, synchronous: Synchronous) -> sqlite3.Connection:
+    if path != MEMORY:
+        _make_folder(Path(path))
+    connection = sqlite.connect(path, synchronous=synchronous)
+    try:
+        schema.upgrade(connection, path)
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: can't make the store's folder: {error.strerror}") from error

@@ -1,0 +1,117 @@
+"""What a turn asks of the store between two acts on the outside world, and what it gets back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.money.account import Granted, Limit, Price, Refused
+from agent.types import Caller, Outcome
+from telemetry.attempt import Attempt
+
+Conflict = Literal["busy", "moved"]
+"""Why a turn was not begun: another one is open in its conversation, or the conversation has gone on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A turn that was accepted. `ordinal` is its place in the conversation as the caller has read it (0: a new one)."""
+
+    turn: str
+    conversation: str
+    ordinal: int
+    caller: Caller
+    agent: str
+    prompt_name: str
+    prompt_version: str
+    prompt_digest: str
+    input: str
+    deadline: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Who says that the turn is still this process's. Refused once another process has raised the epoch."""
+
+    turn: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A journal row. `answers` tells that the row was written as `started` before and now gets its answer."""
+
+    turn: str
+    key: str
+    position: int
+    epoch: int
+    kind: Literal["model", "tool"]
+    state: Literal["started", "answered", "unknown"]
+    answer: str | None
+    started_at: int
+    answered_at: int | None
+    request_digest: str | None = None
+    answers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """A hold asked for. `dims` is the call as JSON, so that whoever expires the hold can write its ledger row."""
+
+    attempt: str
+    turn: str
+    step: str
+    epoch: int
+    dims: str
+    input_tokens: int
+    price: Price
+    cap: int
+    minimum: int
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The end of a hold: charged (`attempt`), or never billed (`release`)."""
+
+    attempt: Attempt
+    kind: Literal["attempt", "release"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How the turn ended; `result` is its answer as JSON text."""
+
+    outcome: Outcome
+    result: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Ends the holds whose lease is over, charged at their bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All of one turn for one transaction. A refused fence drops everything but the settle."""
+
+    fence: Fence | None = None
+    begin: Begin | None = None
+    settle: Settle | None = None
+    steps: tuple[StepRow, ...] = ()
+    reserve: Reserve | None = None
+    finish: Finish | None = None
+    expire: Expire | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a `Work`. `at` is the transaction's database time, Unix microseconds; `expired` names the
+    models of the holds that `Expire` ended."""
+
+    at: int
+    grant: Granted | Refused | None = None
+    fenced: bool = False
+    conflict: Conflict | None = None
+    expired: tuple[str, ...] = ()

@@ -1,0 +1,76 @@
+"""Processes and their leases: who lives, whose turns are to be taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import and_, bindparam, exists, insert, or_, select, update
+
+from agent.store.tables import hold, turn, worker
+from agent.store.tx import IDS, Tx
+
+_NEW = insert(worker).values(
+    id=bindparam("id"),
+    host=bindparam("host"),
+    started_at=bindparam("now"),
+    lease_until=bindparam("until"),
+    state="live",
+)
+_BEAT = (
+    update(worker)
+    .where(worker.c.id == bindparam("worker_id"), worker.c.state == "live")
+    .values(lease_until=bindparam("until"))
+    .returning(worker.c.id)
+)
+_RENEW = update(hold).where(hold.c.id.in_(bindparam(IDS, expanding=True))).values(lease=bindparam("until"))
+_BURY = (
+    update(worker)
+    .where(worker.c.state == "live", worker.c.lease_until < bindparam("now"))
+    .values(state="dead")
+    .returning(worker.c.id)
+)
+_LEAVE = update(worker).where(worker.c.id == bindparam("worker_id")).values(state="dead", lease_until=bindparam("now"))
+_TAKE_BACK = (
+    update(turn)
+    .where(
+        turn.c.state == "running",
+        or_(
+            turn.c.owner.is_(None),
+            ~exists(select(worker.c.id).where(and_(worker.c.id == turn.c.owner, worker.c.state == "live"))),
+        ),
+    )
+    .values(state="queued", owner=None, epoch=turn.c.epoch + 1, due_at=bindparam("now"))
+    .returning(turn.c.id)
+)
+_NEXT_LAPSE = select(worker.c.lease_until).where(worker.c.state == "live", worker.c.id != bindparam("worker_id"))
+
+
+def enter(tx: Tx, worker_id: str, host: str, lease: int) -> None:
+    now = tx.now()
+    tx.rows(_NEW, {"id": worker_id, "host": host, "now": now, "until": now + lease})
+
+
+def beat(tx: Tx, worker_id: str, attempts: Collection[str], lease: int) -> bool:
+    """Renews a process's lease and the holds of its live attempts. False: it was declared dead, and must stop."""
+    until = tx.now() + lease
+    if not tx.rows(_BEAT, {"worker_id": worker_id, "until": until}):
+        return False
+    tx.among(_RENEW, sorted(attempts), {"until": until})
+    return True
+
+
+def leave(tx: Tx, worker_id: str) -> None:
+    """A clean end: what this process still has open may be taken over at once."""
+    tx.rows(_LEAVE, {"worker_id": worker_id, "now": tx.now()})
+
+
+def reap(tx: Tx) -> list[str]:
+    """Declares processes dead whose lease is over and queues their turns at a higher epoch. The ids of those turns."""
+    now = tx.now()
+    tx.rows(_BURY, {"now": now})
+    return [str(row[0]) for row in tx.rows(_TAKE_BACK, {"now": now})]
+
+
+def others(tx: Tx, worker_id: str) -> list[int]:
+    """When the leases of the other live processes end, Unix microseconds."""
+    return [int(row[0]) for row in tx.rows(_NEXT_LAPSE, {"worker_id": worker_id})]  # type: ignore[arg-type]
