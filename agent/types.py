@@ -86,6 +86,27 @@ class Caller:
     key: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """How a turn ended, for whoever asked. Tokens are what providers reported, money all that was charged, failed
+    attempts included. `reason` says what stood in the way of an answer; `models` answered, by their configured names.
+    """
+
+    turn_id: str
+    conversation_id: str
+    trace_id: str
+    agent: str
+    outcome: Outcome
+    text: str | None
+    reason: str | None
+    usage: Usage
+    cost_nano_usd: int
+    prompt_name: str
+    prompt_version: str
+    models: tuple[str, ...]
+    seconds: float
+
+
 # --- what a turn tells while it runs -------------------------------------------------------------------------------
 
 

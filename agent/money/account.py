@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+
+NANO = 10**9
 
 
 @dataclass(slots=True)
@@ -35,6 +38,14 @@ class Limit:
     subject: str
     name: str
     limit: int | None
+
+
+EVERYTHING, TURN = 1, 2
+"""Ids of the two budgets that are counted from the first row on, so that no limit ever begins with a gap."""
+
+
+def turn_limit(turn_id: str, usd: Decimal) -> Limit:
+    return Limit(TURN, turn_id, "turn", int(usd * NANO))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ class Batch:
         counters = accounts.lock_counters(tx, _touched(asked.values(), [*ended.values(), *lapsed], late))
         before = {counter.id: counter.seq for counter in counters.values()}
 
-        rows = [_expiry(hold, counters, now) for hold in lapsed]
+        expired = tuple(_expire(hold, now) for hold in lapsed)
+        rows = [_expiry(attempt, hold, counters) for attempt, hold in zip(expired, lapsed, strict=True)]
         results: list[Done] = []
         for work, conflict in zip(works, begun, strict=True):
             if work.settle:
@@ -53,7 +54,8 @@ class Batch:
             steps.write(tx, work.steps)
             if work.finish and work.fence:
                 turns.finish(tx, work.fence.turn, work.finish, now)
-            results.append(Done(now, grant, expired=tuple(_model(hold) for hold in lapsed) if work.expire else ()))
+            epoch = turns.claim(tx, work.claim.turn, self.writer) if work.claim else None
+            results.append(Done(now, grant, expired=expired if work.expire else (), epoch=epoch))
 
         accounts.write_counters(tx, [c for c in counters.values() if c.seq != before[c.id]])
         if rows:
@@ -129,10 +131,10 @@ def _correction(attempt: Attempt, rows: Sequence[Booked], counters: dict[int, Co
     return [row | {"corrects": expiry.id, "cost": difference, "tokens": counted - expiry.tokens}]
 
 
-def _expiry(hold: HoldRow, counters: dict[int, Counter], now: int) -> dict[str, Value]:
-    seqs = account.end(hold.lines, counters, hold.bound)
+def _expire(hold: HoldRow, now: int) -> Attempt:
+    """Nobody knows what became of it: charged at its bound."""
     call, number, trace_id = accounts.read_dims(hold.dims)
-    attempt = Attempt(
+    return Attempt(
         id=hold.attempt,
         call=call,
         number=number,
@@ -144,10 +146,9 @@ def _expiry(hold: HoldRow, counters: dict[int, Counter], now: int) -> dict[str, 
         error_type="expired",
         trace_id=trace_id,
     )
+
+
+def _expiry(attempt: Attempt, hold: HoldRow, counters: dict[int, Counter]) -> dict[str, Value]:
+    seqs = account.end(hold.lines, counters, hold.bound)
     row = ledger.row(attempt, kind="expiry", at=hold.at, line_charges=ledger.charges(hold.lines, seqs))
-    row["tokens"] = hold.tokens
-    return row
-
-
-def _model(hold: HoldRow) -> str:
-    return accounts.read_dims(hold.dims)[0].model
+    return row | {"tokens": hold.tokens}

@@ -11,13 +11,16 @@ from typing import TypeVar
 
 import uuid_utils
 
-from agent.store import ledger, schema, sqlite, workers
+from agent.money.account import Granted
+from agent.store import accounts, ledger, schema, sqlite, workers
 from agent.store.batch import Batch
 from agent.store.errors import StoreError
 from agent.store.sqlite import MEMORY, Synchronous
 from agent.store.tx import SqliteTx, Tx
-from agent.store.work import Done, Expire, Work
-from agent.store.writer import OnOrphan, Writer
+from agent.store.work import Claim, Done, Expire, Settle, Work
+from agent.store.writer import Writer
+from telemetry.attempt import Attempt
+from telemetry.pricing import Cost
 
 T = TypeVar("T")
 
@@ -43,7 +46,7 @@ class Lease:
 class Store:
     """An open store. `do` writes, `read` reads what is committed; `beat`, `reap` and `leave` are the pulse's."""
 
-    def __init__(self, path: str, lease: Lease, synchronous: Synchronous, on_orphan: OnOrphan) -> None:
+    def __init__(self, path: str, lease: Lease, synchronous: Synchronous = "FULL") -> None:
         self.path = path
         self.lease = lease
         self.worker = str(uuid_utils.uuid7())
@@ -52,7 +55,7 @@ class Store:
         self._read = self._shared or sqlite.connect(path)
         self._pulse = self._shared or sqlite.connect(path, synchronous=synchronous)
         flushes = path != MEMORY and synchronous == "FULL"
-        self._writer = Writer(self._write, Batch(self.worker, lease.micros), flushes=flushes, on_orphan=on_orphan)
+        self._writer = Writer(self._write, Batch(self.worker, lease.micros), flushes=flushes, on_orphan=self._release)
         self._read_tx, self._pulse_tx = SqliteTx(self._read), SqliteTx(self._pulse)
         self._enter()
 
@@ -86,7 +89,30 @@ class Store:
             self._pulse.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def expire(self) -> Done:
+        """Ends the holds whose lease is over."""
         return await self._writer.do(Work(expire=Expire()))
+
+    async def claim(self, turn: str) -> int | None:
+        """Takes over a queued turn: its new epoch, None where that was not to be."""
+        return (await self._writer.do(Work(claim=Claim(turn)))).epoch
+
+    def _release(self, work: Work, granted: Granted) -> None:
+        """Ends a hold that nobody waits for any more: its call was never made."""
+        assert work.reserve
+        call, number, trace_id = accounts.read_dims(work.reserve.dims)
+        attempt = Attempt(
+            id=work.reserve.attempt,
+            call=call,
+            number=number,
+            started=granted.at,
+            ended=granted.at,
+            duration=0.0,
+            held_nano_usd=granted.bound,
+            cost=Cost(0, "measured", "not billed"),
+            error_type="cancelled",
+            trace_id=trace_id,
+        )
+        self._writer.put(Work(settle=Settle(attempt, "release")))
 
     @property
     def settles_waiting(self) -> int:

@@ -195,6 +195,3 @@ ledger = _table(
 )
 
 writer = _table("writer", _text("id", key=True), _int("n"), _text("digest"))
-
-EVERYTHING, TURN = 1, 2
-"""Ids of the two budgets counted from the first row on, so that no limit ever begins with a gap."""

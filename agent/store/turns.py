@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, exists, insert, select, update
 
-from agent.store.tables import conversation, turn
+from agent.store.tables import conversation, turn, worker
 from agent.store.tx import IDS, Row, Tx
 from agent.store.work import Begin, Conflict, Fence, Finish
 
@@ -54,7 +54,11 @@ _FINISH = (
 _QUEUED = select(turn.c.id).where(turn.c.state == "queued", turn.c.due_at <= bindparam("now")).order_by(turn.c.due_at)
 _CLAIM = (
     update(turn)
-    .where(turn.c.id == bindparam("turn_id"), turn.c.state == "queued")
+    .where(
+        turn.c.id == bindparam("turn_id"),
+        turn.c.state == "queued",
+        exists(select(worker.c.id).where(worker.c.id == bindparam("owner"), worker.c.state == "live")),
+    )
     .values(state="running", owner=bindparam("owner"), epoch=turn.c.epoch + 1, due_at=None)
     .returning(turn.c.epoch)
 )
@@ -128,7 +132,7 @@ def queued(tx: Tx, now: int) -> list[str]:
 
 
 def claim(tx: Tx, turn_id: str, owner: str) -> int | None:
-    """Takes over a queued turn: its new epoch, or None when another process was first."""
+    """Takes over a queued turn: its new epoch. None: another process was first, or this one was declared dead."""
     found = tx.rows(_CLAIM, {"turn_id": turn_id, "owner": owner})
     return int(found[0][0]) if found else None  # type: ignore[arg-type]
 

@@ -93,6 +93,13 @@ class Expire:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Takes over a queued turn."""
+
+    turn: str
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """All of one turn for one transaction. A refused fence drops everything but the settle."""
 
@@ -103,15 +110,17 @@ class Work:
     reserve: Reserve | None = None
     finish: Finish | None = None
     expire: Expire | None = None
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a `Work`. `at` is the transaction's database time, Unix microseconds; `expired` names the
-    models of the holds that `Expire` ended."""
+    """What became of a `Work`. `at` is the transaction's database time, Unix microseconds; `expired` are the
+    attempts whose holds `Expire` ended; `epoch` is the one that a `Claim` won, None where it was too late."""
 
     at: int
     grant: Granted | Refused | None = None
     fenced: bool = False
     conflict: Conflict | None = None
-    expired: tuple[str, ...] = ()
+    expired: tuple[Attempt, ...] = ()
+    epoch: int | None = None

@@ -53,11 +53,17 @@ class Writer:
 
     async def do(self, work: Work) -> Done:
         """Commits `work` with whatever else is waiting. Raises `StoreError`, then nothing of it was written."""
+        return await self.put(work)
+
+    def put(self, work: Work) -> asyncio.Future[Done]:
         future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._take(work, future)
+        return future
+
+    def _take(self, work: Work, future: asyncio.Future[Done]) -> None:
         self._queue.append((work, future))
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._drain())
-        return await future
 
     async def close(self) -> None:
         """Waits for what was handed in, then lets go of the thread."""
@@ -123,6 +129,4 @@ class Writer:
 
     def _again(self, work: Work, future: asyncio.Future[Done]) -> None:
         self.settles_waiting -= 1
-        self._queue.append((work, future))
-        if self._running is None:
-            self._running = asyncio.get_running_loop().create_task(self._drain())
+        self._take(work, future)

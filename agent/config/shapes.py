@@ -1,4 +1,4 @@
-"""`config/` as validated values: what may be written in each YAML file, its units and defaults."""
+"""What may be written in each YAML file of `config/`: keys, units, limits and defaults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Scalar = str | int | float | bool
+PositiveUsd = Annotated[Decimal, Field(gt=0, le=1_000_000)]
 
 
 class Strict(BaseModel):
@@ -33,7 +35,7 @@ class AgentConfig(Strict):
     prompt: Name
     models: tuple[Name, ...] = Field(min_length=1)
     tools: tuple[str, ...] = ()
-    variables: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    variables: dict[str, Scalar] = Field(default_factory=dict)
     bounds: Bounds = Bounds()
 
 
@@ -77,7 +79,7 @@ class ModelConfig(Strict):
     provider: Name
     model: str = Field(min_length=1, max_length=200)
     base_url: str = "https://api.openai.com/v1"
-    api_key_env: str | None = "OPENAI_API_KEY"
+    api_key_env: str | None = Field("OPENAI_API_KEY", pattern=r"^[A-Z][A-Z0-9_]{0,127}$")
     context_window: int = Field(ge=256)
     output_cap: int = Field(ge=1)
     cap_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_completion_tokens"
@@ -85,10 +87,10 @@ class ModelConfig(Strict):
     response_names: tuple[str, ...] = ()
     price: str | None = Field(None, pattern=r"^[^/\s]+/\S+$")
     free: bool = False
-    ceiling_usd_per_mtok: tuple[Decimal, Decimal] | None = None
+    ceiling_usd_per_mtok: tuple[PositiveUsd, PositiveUsd] | None = None
     overhead_per_request: int = Field(0, ge=0)
     overhead_per_tool: int = Field(0, ge=0)
-    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    parameters: dict[str, Scalar] = Field(default_factory=dict)
     timeouts: Timeouts = Timeouts()
     retries: RetryPolicy = RetryPolicy()
     fallback_on: tuple[FailureKind, ...] = ("timeout", "connection", "rate_limit", "server_error", "malformed")

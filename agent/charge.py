@@ -1,0 +1,88 @@
+"""What an attempt is charged: by what its provider said, and at the bound that was held where it did not say."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from agent.models.estimate import count
+from agent.models.protocol import Billed
+from agent.money.account import Granted
+from agent.money.tariff import instant
+from agent.runtime import Target
+from agent.store.work import Settle
+from agent.types import Reply
+from telemetry.attempt import Attempt, Call
+from telemetry.pricing import Cost
+from telemetry.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What was granted to attempt `number` (from 1) of a call."""
+
+    id: str
+    number: int
+    granted: Granted
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt ended. `reply` is what arrived, complete or not; `error_type` is None where it was a reply.
+    `started` in Unix microseconds, `duration` in seconds."""
+
+    started: int
+    duration: float
+    reply: Reply | None
+    error_type: str | None = None
+    billed: Billed = "maybe"
+
+
+async def settle(target: Target, call: Call, hold: Hold, ended: Ended, span: tuple[str, str]) -> Settle:
+    """The end of a hold. `span` are the trace and span ids of the call, in hex."""
+    reply, bound = ended.reply, hold.granted.bound
+    usage = reply.usage if reply else None
+    cost = _measured(target, hold, reply)
+    if cost is None and ended.billed == "no":
+        cost = Cost(0, "measured", "not billed")
+    if cost is None:
+        usage = await _estimated(reply)
+        cost = Cost(bound, "estimated" if usage else "unknown", "bound")
+    attempt = Attempt(
+        id=hold.id,
+        call=call,
+        number=hold.number,
+        started=ended.started,
+        ended=ended.started + int(ended.duration * 1e6),
+        duration=ended.duration,
+        held_nano_usd=bound,
+        cost=cost,
+        usage=usage,
+        response_id=reply.response_id if reply else None,
+        response_model=reply.response_model if reply else None,
+        finish_reasons=reply.finish_reasons if reply else (),
+        service_tier=reply.service_tier if reply else None,
+        system_fingerprint=reply.system_fingerprint if reply else None,
+        first_chunk=reply.first_chunk if reply else None,
+        chunk_gaps=reply.chunk_gaps if reply else (),
+        error_type=ended.error_type,
+        trace_id=span[0],
+        span_id=span[1],
+    )
+    return Settle(attempt, "release" if cost.source == "not billed" else "attempt")
+
+
+def _measured(target: Target, hold: Hold, reply: Reply | None) -> Cost | None:
+    if reply is None:
+        return None
+    at = instant(hold.granted.at)
+    return target.tariff.charge(reply.usage, reply.stated_usd, reply.response_model, reply.service_tier, at)
+
+
+async def _estimated(reply: Reply | None) -> Usage | None:
+    """What had been produced before the usage was lost. Counting loads an encoding once: not on the event loop."""
+    if reply is None:
+        return None
+    said = [reply.message.content, *(part for call in reply.message.tool_calls for part in (call.name, call.arguments))]
+    text = "".join(said)
+    return Usage(None, await asyncio.to_thread(count, text)) if text else None

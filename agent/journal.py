@@ -1,0 +1,152 @@
+"""The journal of one turn: its steps as rows, written with what else has to be in the same transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import orjson
+
+from agent.money.account import Granted, Refused
+from agent.store.errors import StoreError
+from agent.store.store import Store
+from agent.store.tx import Row
+from agent.store.work import Begin, Conflict, Done, Fence, Finish, Reserve, Settle, StepRow, Work
+from agent.turn import End, ModelStep, Step, ToolStep, Turn
+from agent.types import Message, ToolCall, ToolResult
+
+PATIENCE = 15.0
+"""Seconds to wait for the store. A settle goes on being tried after that."""
+
+
+class TakenOver(Exception):
+    """Another process has taken the turn over: this one may write no more of it."""
+
+
+class NotBegun(Exception):
+    """The turn was not accepted: another one is open in its conversation, or the conversation has gone on."""
+
+    def __init__(self, conflict: Conflict) -> None:
+        super().__init__(conflict)
+        self.conflict = conflict
+
+
+class Journal:
+    """Writes a turn's steps, each once. `begin` is written with the first of them where the turn is a new one."""
+
+    def __init__(self, store: Store, fence: Fence, begin: Begin | None = None, written: Sequence[Step] = ()) -> None:
+        self._store = store
+        self._fence = fence
+        self._begin = begin
+        self._written = {step.key: _state(step) for step in written}
+        self.ended = False
+
+    async def write(
+        self, turn: Turn, *, settle: Settle | None = None, reserve: Reserve | None = None, end: End | None = None
+    ) -> Granted | Refused | None:
+        """Commits all of the turn that is not in the store yet, with the end of a hold, a new hold, or the turn's end.
+
+        Raises `TakenOver`, `NotBegun` and `StoreError`; a settle is booked or will be in any case.
+        """
+        fresh = [(place, step) for place, step in enumerate(turn.steps) if self._written.get(step.key) != _state(step)]
+        work = Work(
+            fence=self._fence,
+            begin=self._begin,
+            settle=settle,
+            steps=tuple(self._row(step, place) for place, step in fresh),
+            reserve=reserve,
+            finish=None if end is None else Finish(end.outcome, end.text),
+        )
+        done = await self._do(work)
+        if done.fenced:
+            raise TakenOver
+        if done.conflict:
+            raise NotBegun(done.conflict)
+        self._begin = None
+        self.ended = end is not None
+        self._written.update((step.key, _state(step)) for _, step in fresh)
+        return done.grant
+
+    async def settle(self, settle: Settle) -> None:
+        """Books an attempt of a turn that goes no further here."""
+        await self._do(Work(settle=settle))
+
+    async def _do(self, work: Work) -> Done:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._store.do(work)
+        except TimeoutError as error:
+            raise StoreError(f"{self._store.path}: no answer for {PATIENCE:g} s") from error
+
+    def _row(self, step: Step, position: int) -> StepRow:
+        state = _state(step)
+        return StepRow(
+            turn=self._fence.turn,
+            key=step.key,
+            position=position,
+            epoch=self._fence.epoch,
+            kind="model" if isinstance(step, ModelStep) else "tool",
+            state=state,
+            answer=None if state == "started" else _answer(step),
+            started_at=step.began,
+            answered_at=step.ended,
+            answers=step.key in self._written,
+        )
+
+
+def _state(step: Step) -> Literal["started", "answered", "unknown"]:
+    if isinstance(step, ToolStep) and step.result is None:
+        return "started"
+    return "unknown" if isinstance(step, ToolStep) and step.unknown else "answered"
+
+
+def _answer(step: Step) -> str:
+    if isinstance(step, ToolStep):
+        assert step.result is not None
+        return orjson.dumps({"content": step.result.content, "error_type": step.result.error_type}).decode()
+    return orjson.dumps(
+        {
+            "content": step.message.content,
+            "tool_calls": [[call.id, call.name, call.arguments] for call in step.message.tool_calls],
+            "finish_reasons": step.finish_reasons,
+            "model": step.model,
+            "closing": step.closing,
+            "dropped": step.dropped,
+        }
+    ).decode()
+
+
+def read(rows: Sequence[Row], columns: Sequence[str]) -> tuple[Step, ...]:
+    """The steps of a turn from its journal rows, in order."""
+    steps: list[Step] = []
+    models: dict[str, ModelStep] = {}
+    for row in rows:
+        fields = dict(zip(columns, row, strict=True))
+        key, answer = str(fields["key"]), orjson.loads(str(fields["answer"])) if fields["answer"] else None
+        began, ended = fields["started_at"], fields["answered_at"]
+        assert isinstance(began, int)
+        if fields["kind"] == "model":
+            assert isinstance(ended, int)
+            steps.append(models.setdefault(key, _model_step(key, answer, began, ended)))
+        else:
+            assert ended is None or isinstance(ended, int)
+            model, _, index = key.partition(".t")
+            call = models[model].message.tool_calls[int(index)]
+            result = answer and ToolResult(call, answer["content"], answer["error_type"])
+            steps.append(ToolStep(key, call, began, result, ended, fields["state"] == "unknown"))
+    return tuple(steps)
+
+
+def _model_step(key: str, answer: Any, began: int, ended: int) -> ModelStep:
+    message = Message("assistant", answer["content"], tuple(ToolCall(*call) for call in answer["tool_calls"]))
+    return ModelStep(
+        key=key,
+        message=message,
+        finish_reasons=tuple(answer["finish_reasons"]),
+        model=answer["model"],
+        began=began,
+        ended=ended,
+        closing=answer["closing"],
+        dropped=answer["dropped"],
+    )

@@ -1,0 +1,96 @@
+"""Reads one answer from its bytes, whatever it was asked to be and says to be."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Protocol
+
+from agent.models.assemble import Assembly
+from agent.models.bodies import parse
+from agent.models.clock import Clock
+from agent.models.failures import broken, error_in, refused
+from agent.models.protocol import OnText
+from agent.models.sse import BadEvent, Event, EventReader
+from agent.types import Json
+
+
+class Bytes(Protocol):
+    async def read(self) -> bytes:
+        """What has come, at least one byte; b"" at the end."""
+        ...
+
+
+class AnswerReader:
+    """`started`: `perf_counter` when the attempt began. Raises CallFailed."""
+
+    def __init__(self, assembly: Assembly, clock: Clock, on_text: OnText, started: float) -> None:
+        self._assembly = assembly
+        self._arrived = assembly.arrived
+        self._clock = clock
+        self._on_text = on_text
+        self._last = started
+
+    async def read(self, content: Bytes, content_type: str, stream: bool) -> None:
+        """`stream` says what was asked for; the answer's own content type wins where it is clear."""
+        if "event-stream" in content_type or (stream and "json" not in content_type):
+            await self._events(content)
+        else:
+            await self._whole(content)
+        if not self._assembly.began:
+            raise broken("malformed", "no_choices", "The answer has no choice.", self._arrived)
+
+    async def _events(self, content: Bytes) -> None:
+        reader = EventReader()
+        try:
+            while data := await self._next(content):
+                self._clock.pause()
+                for event in reader.feed(data):
+                    await self._take(event)
+            for event in reader.end():
+                await self._take(event)
+        except BadEvent as error:
+            raise broken("malformed", "bad_event", str(error), self._arrived) from None
+        if not self._assembly.ended:
+            raise broken("malformed", "stream_truncated", "The stream ended before the answer did.", self._arrived)
+
+    async def _next(self, content: Bytes) -> bytes:
+        self._clock.await_more(self._assembly.done)
+        return await content.read()
+
+    async def _take(self, event: Event) -> None:
+        if event.done:
+            self._assembly.done = True
+        elif event.error:
+            raise refused(event.body, None, self._arrived)
+        elif isinstance(event.body, dict):
+            self._time()
+            await self._feed(event.body)
+
+    def _time(self) -> None:
+        now = perf_counter()
+        if self._arrived.first_chunk is None:
+            self._arrived.first_chunk = now - self._last
+        else:
+            self._arrived.chunk_gaps.append(now - self._last)
+        self._last = now
+
+    async def _whole(self, content: Bytes) -> None:
+        pieces = []
+        while data := await self._next(content):
+            pieces.append(data)
+        try:
+            body = parse(b"".join(pieces))
+        except ValueError as error:
+            raise broken("malformed", "not_json", str(error), self._arrived) from None
+        if not isinstance(body, dict):
+            raise broken("malformed", "not_json", "The answer is no JSON object.", self._arrived)
+        self._clock.pause()
+        await self._feed(body)
+
+    async def _feed(self, body: dict[str, Json]) -> None:
+        text = self._assembly.feed(body)
+        if text:
+            self._arrived.shown = True
+            await self._on_text(text)
+        if error_in(body):
+            raise refused(body, None, self._arrived)

@@ -1,0 +1,61 @@
+"""Reading JSON that a provider wrote and writing JSON that it can read, whatever the text holds."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+
+from agent.types import Json
+
+
+def parse(data: bytes) -> Json:
+    """JSON of `data`. Text that is no Unicode (bad UTF-8, lone surrogates) becomes U+FFFD. Raises ValueError."""
+    try:
+        return orjson.loads(data)  # type: ignore[no-any-return]
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # The standard library also takes what orjson does not: half a surrogate pair, NaN.
+        value: Json = json.loads(data.decode("utf-8-sig", "replace"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return scrub(value)
+
+
+def dumps(value: Json) -> bytes:
+    """`value` as JSON. Lone surrogates, which no provider can read (two answer 500), become U+FFFD."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(scrub(value))
+
+
+def scrub(value: Json) -> Json:
+    """`value` with every surrogate pair in its strings joined and every lone surrogate replaced by U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [scrub(item) for item in value]
+    if isinstance(value, dict):
+        return {str(scrub(key)): scrub(item) for key, item in value.items()}
+    return value
+
+
+def text_of(content: Json) -> str:
+    """The text in a message's content: a string, a list of parts (thoughts are not shown), null or absent."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(_text_of_part(part) for part in content)
+    return ""
+
+
+def _text_of_part(part: Json) -> str:
+    if isinstance(part, dict) and part.get("type") in ("text", "output_text", None):
+        part = part.get("text")
+    return part if isinstance(part, str) else ""
+
+
+def string(value: Json) -> str:
+    return value if isinstance(value, str) else ""

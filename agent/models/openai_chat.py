@@ -1,0 +1,154 @@
+"""Chat Completions through the OpenAI SDK: one HTTP request per `send`, read as bytes.
+
+`client.post(cast_to=Response)` is the SDK's way to call any endpoint: its authentication, headers and typed errors
+without its models. `stream=True` leaves the body to us, so that streamed, unstreamed and mislabelled answers take one
+way and what had arrived before an error is not lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, cast
+
+from agent.config import FailureKind, ModelConfig
+from agent.models import wire
+from agent.models.answer import AnswerReader, Bytes
+from agent.models.assemble import Assembly
+from agent.models.bodies import parse
+from agent.models.clock import Clock
+from agent.models.failures import broken, refused
+from agent.models.protocol import Arrived, CallFailed, Draft, OnText, Request
+from agent.models.retry_after import retry_after
+from agent.types import Json, Reply
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+_NOT_SENT = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
+"""`X-Stainless-…` headers: what machine we run on is nobody's business, and each header costs time three times."""
+
+
+class OpenAIChat:
+    """A `Model`. Without `api_key` no authorization is sent. Raises ValueError for reserved `parameters`."""
+
+    def __init__(self, config: ModelConfig, api_key: str | None, base_url: str | None = None) -> None:
+        import httpx2
+        import openai
+
+        from agent.models.transport import HttpClient
+
+        if reserved := sorted(wire.RESERVED & config.parameters.keys()):
+            raise ValueError(f"parameters may not set {', '.join(reserved)}")
+        base = httpx2.URL(base_url or config.base_url)
+        path, question, query = base.raw_path.partition(b"?")
+        url = base.copy_with(raw_path=path.rstrip(b"/") + b"/chat/completions" + question + query)
+        omit = openai.Omit()
+        self._config = config
+        self._url = str(url)
+        self._timeout = httpx2.Timeout(None, connect=config.timeouts.connect)
+        self._headers: dict[str, str | openai.Omit] = {
+            "Content-Type": "application/json",
+            "X-Stainless-Retry-Count": omit,
+            "X-Stainless-Read-Timeout": omit,
+        }
+        if not api_key:
+            self._headers["Authorization"] = omit
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key or "none",
+            base_url=str(base),
+            max_retries=0,
+            http_client=HttpClient(url),
+            default_headers=cast("dict[str, str]", {f"X-Stainless-{name}": omit for name in _NOT_SENT}),
+        )
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._config
+
+    def encode(self, request: Request) -> Draft:
+        return wire.draft(request, self._config)
+
+    async def send(
+        self,
+        body: bytes,
+        *,
+        stream: bool,
+        on_text: OnText,
+        time_limit: float,
+        arrived: Arrived,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        import httpx2
+        import openai
+
+        clock = Clock(self._config.timeouts, time_limit)
+        assembly = Assembly(arrived)
+        reader = AnswerReader(assembly, clock, on_text, perf_counter())
+        try:
+            async with clock.timer:
+                clock.await_first_byte()
+                arrived.sent = True
+                response = await self._post(body, headers)
+                try:
+                    await reader.read(cast("Bytes", response.stream), response.headers.get("content-type", ""), stream)
+                finally:
+                    await response.aclose()
+        except TimeoutError as error:
+            if not clock.timer.expired():
+                raise  # the consumer's own
+            if not assembly.ended:
+                raise broken("timeout", clock.running, "Out of time.", arrived) from error
+        except (openai.APIError, httpx2.RequestError) as error:
+            if not assembly.ended:
+                raise _failed(error, arrived) from error
+        return arrived.reply()
+
+    async def _post(self, body: bytes, headers: Mapping[str, str] | None) -> httpx2.Response:
+        import httpx2
+        import openai
+
+        response: object = await self._client.post(
+            self._url,
+            cast_to=httpx2.Response,
+            content=body,
+            options={
+                "headers": {**self._headers, **headers} if headers else self._headers,
+                "timeout": self._timeout,
+                "security": {"bearer_auth": True},
+            },
+            stream=True,
+            stream_cls=openai.AsyncStream[object],
+        )
+        return cast("httpx2.Response", response)  # with this `cast_to` the SDK makes no stream of it
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _failed(error: openai.APIError | httpx2.RequestError, arrived: Arrived) -> CallFailed:
+    import httpx2
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        response = error.response
+        wait = retry_after(response.headers, datetime.now(UTC))
+        return refused(_error_body(response.content), error.status_code, arrived, wait)
+    cause = error.__cause__ if isinstance(error, openai.APIError) else error
+    root = (cause and cause.__cause__) or cause or error
+    if isinstance(cause, httpx2.ConnectTimeout):
+        return broken("timeout", "connect_timeout", str(root), arrived, "no")
+    if isinstance(cause, httpx2.ConnectError):
+        return broken("connection", type(root).__name__, str(root), arrived, "no")
+    kind: FailureKind = "malformed" if isinstance(cause, httpx2.DecodingError) else "connection"
+    return broken(kind, type(root).__name__, str(root), arrived)
+
+
+def _error_body(content: bytes) -> Json:
+    """JSON whatever the content type says, else the text."""
+    try:
+        return parse(content)
+    except ValueError:
+        return content.decode("utf-8", "replace")

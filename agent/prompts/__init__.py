@@ -1,0 +1,1 @@
+"""What the agent is told before the conversation: versions, as files, and their templates."""

@@ -1,0 +1,140 @@
+"""The one background beat of a process, on a thread and a store connection of its own.
+
+It renews this process's lease and the holds of its live attempts, declares silent processes dead and queues their
+turns, expires holds, and refreshes what gauges show. A blocked event loop does not stop it; a frozen process does,
+and then the guard keeps it from making another paid call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.store import turns, workers
+from agent.store.errors import StoreError
+from agent.store.gauges import Gauges
+from agent.store.store import Store
+from agent.store.tx import Tx
+from telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+TICK = 0.25
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine sleeps, so that a lease does not outlast a closed lid."""
+
+
+def boot_time() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
+@dataclass(slots=True)
+class _Due:
+    """When the next beat and the next look for dead processes are due, on the boot clock."""
+
+    beat: float
+    reap: float
+
+
+class Pulse:
+    """`live` are the attempts whose task lives: their holds are renewed."""
+
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self.live: set[str] = set()
+        self.gauges = Gauges()
+        self._store = store
+        self._metrics = metrics
+        self._on_queued: Callable[[], None] | None = None
+        self._on_dead: Callable[[], None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._expiring: asyncio.Task[None] | None = None
+        self._good_until = boot_time() + store.lease.length - store.lease.margin
+        self._beaten = asyncio.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    def start(self, *, on_queued: Callable[[], None] | None = None, on_dead: Callable[[], None] | None = None) -> None:
+        """`on_queued` is told, on the event loop, that turns wait for someone; `on_dead` that this process was
+        declared dead and must stop."""
+        self._on_queued, self._on_dead = on_queued, on_dead
+        if not self._store.in_memory:
+            self._thread.start()
+
+    async def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+        if self._expiring:
+            await self._expiring
+
+    async def guard(self) -> None:
+        """Returns while this process's lease is surely good: the last thing before a request leaves."""
+        while boot_time() > self._good_until and not self._store.in_memory:
+            self._beaten.clear()
+            await self._beaten.wait()
+
+    def _run(self) -> None:
+        lease = self._store.lease
+        now = boot_time()
+        due = _Due(now + lease.beat, now)
+        while not self._stop.wait(TICK):
+            now = boot_time()
+            missed = now > due.beat + lease.length
+            try:
+                if now >= due.beat:
+                    due.beat = now + (lease.beat if self._beat(now) else TICK)
+                    if missed:
+                        due.reap = now + lease.length  # after a gap of our own, others have had one too
+                if now >= due.reap:
+                    self._reap()
+                    due.reap = now + lease.reap
+            except StoreError as error:
+                log.warning("pulse: %s", error)
+
+    def _beat(self, now: float) -> bool:
+        store = self._store
+        alive = store.pulse(lambda tx: workers.beat(tx, store.worker, tuple(self.live), store.lease.micros))
+        if alive:
+            self._good_until = now + store.lease.length - store.lease.margin
+            self._tell(self._beaten.set)
+        else:
+            log.error("this process was declared dead: its lease ran out, and its turns go on elsewhere")
+            self._tell(self._on_dead)
+            self._stop.set()
+        return alive
+
+    def _reap(self) -> None:
+        if self._store.pulse(_reap_and_look):
+            self._tell(self._on_queued)
+        if not self._stop.is_set():
+            self._tell(self._expire)
+        self._store.pulse(self.gauges.refresh)
+        self._store.checkpoint()
+
+    def _expire(self) -> None:
+        """On the event loop: expiry writes ledger rows, and those go through the one writer."""
+        if self._expiring is None or self._expiring.done():
+            self._expiring = self._loop.create_task(self._expire_now())
+
+    async def _expire_now(self) -> None:
+        try:
+            done = await self._store.expire()
+        except StoreError as error:
+            log.warning("pulse: holds could not be expired: %s", error)
+            return
+        for attempt in done.expired:
+            self._metrics.expired(attempt)
+            log.warning("hold of attempt %s expired: its owner is gone; charged at its bound", attempt.id)
+
+    def _tell(self, what: Callable[[], object] | None) -> None:
+        if what and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what)
+
+
+def _reap_and_look(tx: Tx) -> bool:
+    workers.reap(tx)
+    return bool(turns.queued(tx, tx.now()))

@@ -1,0 +1,101 @@
+"""The question of one call to one model: request, body, upper bound of its price, room for an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import uuid_utils
+
+from agent.models.estimate import count
+from agent.models.input_bound import LastCall, tightened
+from agent.models.protocol import CallFailed, Draft, Request
+from agent.money.account import Price
+from agent.money.tariff import instant
+from agent.runtime import Agent, Target
+from agent.turn import Ask, Turn
+from agent.types import Outcome
+from telemetry.attempt import Call
+from telemetry.pricing import PricingError
+
+CLOSING: dict[Outcome, str] = {
+    "limit_steps": "the limit of steps",
+    "limit_tools": "the limit of tool calls",
+    "limit_time": "the time limit",
+}
+"""Limits near which a model gets one last call without tools, as it is told of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Ready to be asked. `input_tokens` is an upper bound, `cap` the most output tokens that are wanted and fit."""
+
+    target: Target
+    request: Request
+    draft: Draft
+    call: Call
+    input_tokens: int
+    price: Price
+    cap: int
+
+
+async def question(agent: Agent, target: Target, turn: Turn, ask: Ask, last: LastCall | None, stream: bool) -> Question:
+    """Raises `CallFailed` where the conversation doesn't fit the model's window, or the model has no price today."""
+    config = target.model.config
+    asked = request(agent, turn, ask, stream)
+    draft = target.model.encode(asked)
+    tokens = tightened(draft, config, last)
+    cap = min(turn.bounds.output_tokens, config.output_cap)
+    if tokens + cap > config.context_window:
+        cap = min(cap, await _room(target, draft))
+    try:
+        price = target.tariff.bound(tokens, instant(time.time_ns() // 1000))
+    except PricingError as error:
+        raise CallFailed("bad_request", "no_price", str(error), billed="no") from error
+    return Question(target, asked, draft, _call(agent, target, turn, ask, stream), tokens, price, cap)
+
+
+def request(agent: Agent, turn: Turn, ask: Ask, stream: bool) -> Request:
+    system = agent.prompts[turn.prompt.digest]
+    if not ask.closing:
+        return Request(system, turn.messages(), agent.tools.encoded, len(agent.tools.tools), stream)
+    system += (
+        f"\n\nYou have reached {CLOSING[ask.closing]} of this turn: there are no more tools. "
+        "Answer now with what you have found out, and say what is still open."
+    )
+    return Request(system, turn.messages(), stream=stream)
+
+
+async def _room(target: Target, draft: Draft) -> int:
+    """Output tokens that the window has left. Bytes said that it may not fit, so the tokens are counted."""
+    config = target.model.config
+    tokens = await asyncio.to_thread(count, draft.head.decode())
+    room = config.context_window - tokens
+    if room < config.minimal_answer:
+        said = f"about {tokens:,} tokens of a window of {config.context_window:,}"
+        raise CallFailed("context_overflow", "context_full", said, billed="no")
+    return room
+
+
+def _call(agent: Agent, target: Target, turn: Turn, ask: Ask, stream: bool) -> Call:
+    config = target.model.config
+    return Call(
+        id=str(uuid_utils.uuid7()),
+        turn_id=turn.id,
+        step=ask.key,
+        epoch=turn.epoch,
+        agent=agent.name,
+        conversation_id=turn.conversation_id,
+        tenant=turn.caller.tenant,
+        user=turn.caller.user,
+        provider=config.provider,
+        model=config.model,
+        server_address=target.server_address,
+        server_port=target.server_port,
+        prompt_name=turn.prompt.name,
+        prompt_version=turn.prompt.version,
+        prompt_digest=turn.prompt.digest,
+        stream=stream,
+        parameters=tuple(config.parameters.items()),
+    )

@@ -1,0 +1,50 @@
+"""The events of the conventions: log records with an event name, made from what a span knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opentelemetry._logs import Logger, SeverityNumber
+from opentelemetry.util.types import AnyValue
+
+from telemetry import names as n
+from telemetry.content import Content
+
+
+class Events:
+    """Emitted inside the operation's span, so that they carry its trace. Content on them is structured and there only
+    when `content` captures it on events."""
+
+    def __init__(self, logger: Logger, content: Content) -> None:
+        self._logger = logger
+        self.content = content
+
+    def operation_details(self, attributes: Mapping[str, AnyValue]) -> None:
+        """A model call with its content; opt-in, like the content."""
+        if self.content.on_events:
+            self._emit(n.OPERATION_DETAILS, SeverityNumber.DEBUG, attributes)
+
+    def operation_exception(self, attributes: Mapping[str, AnyValue], error: BaseException | None) -> None:
+        """A model call failed; `attributes` hold its `error.type`."""
+        self._emit(n.OPERATION_EXCEPTION, SeverityNumber.WARN, self._exception(attributes, error))
+
+    def tool_exception(self, attributes: Mapping[str, AnyValue], error: BaseException | None) -> None:
+        """A tool call failed; `attributes` hold its `error.type`."""
+        self._emit(n.TOOL_EXCEPTION, SeverityNumber.WARN, self._exception(attributes, error))
+
+    def _exception(self, attributes: Mapping[str, AnyValue], error: BaseException | None) -> dict[str, AnyValue]:
+        """A message may hold content or secrets, so it is content; a stack trace would hold both."""
+        name = str(attributes[n.ERROR_TYPE]) if error is None else qualified_name(error)
+        event = {**attributes, n.EXCEPTION_TYPE: name}
+        if error is not None and self.content.on_events:
+            event[n.EXCEPTION_MESSAGE] = self.content.text(str(error))
+        return event
+
+    def _emit(self, name: str, severity: SeverityNumber, attributes: Mapping[str, AnyValue]) -> None:
+        self._logger.emit(event_name=name, severity_number=severity, severity_text=severity.name, attributes=attributes)
+
+
+def qualified_name(error: BaseException) -> str:
+    """An exception's class as `error.type` says it: `TimeoutError`, `openai.RateLimitError`."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

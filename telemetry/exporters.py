@@ -1,0 +1,149 @@
+"""Composition: the environment in, a `Telemetry` out that records everything and exports what is asked for."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from opentelemetry._logs import LoggerProvider, NoOpLoggerProvider
+from opentelemetry.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from telemetry import names as n
+from telemetry.batch import Batcher
+from telemetry.content import Content
+from telemetry.destination import destination, number
+from telemetry.events import Events
+from telemetry.labels import Known
+from telemetry.metrics import Metrics
+from telemetry.spans import Spans
+from telemetry.untraced import UntracedProvider
+from telemetry.worker import Worker
+
+SHUTDOWN_SECONDS = 4.5
+
+
+class Pipeline(Protocol):
+    """One signal on its way out."""
+
+    @property
+    def worker(self) -> Worker: ...
+    def restart(self) -> None: ...
+    def close(self, timeout: float) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Telemetry:
+    """What a program records with, and the ends of it. One per process; a forked child goes on with the same object,
+    from zero."""
+
+    spans: Spans
+    metrics: Metrics
+    events: Events
+    registry: CollectorRegistry
+    pipelines: tuple[Pipeline, ...]
+    providers: tuple[TracerProvider, LoggerProvider]
+    """Kept because the SDK's renew their resource in a forked child only as long as they live."""
+
+    def flush(self, timeout: float = SHUTDOWN_SECONDS) -> bool:
+        """Whether all that was recorded before the call was handed over within `timeout` seconds."""
+        end = time.monotonic() + timeout
+        done = [pipeline.worker.flush(max(0.0, end - time.monotonic())) for pipeline in self.pipelines]
+        return all(done)
+
+    def shutdown(self, timeout: float = SHUTDOWN_SECONDS) -> None:
+        """Export what is left, all signals at once, for at most `timeout` seconds together. What comes later is
+        dropped, and counted. May be called again."""
+        atexit.unregister(self.shutdown)
+        end = time.monotonic() + timeout
+        for pipeline in self.pipelines:
+            pipeline.worker.stop()
+        for pipeline in self.pipelines:
+            pipeline.close(max(0.0, end - time.monotonic()))
+
+    def restart(self) -> None:
+        """In the child of a fork."""
+        self.metrics.reset()
+        for pipeline in self.pipelines:
+            pipeline.restart()
+
+
+def setup(
+    env: Mapping[str, str], *, version: str, known: Known | None = None, registry: CollectorRegistry | None = None
+) -> Telemetry:
+    """Traces, metrics and events go where `OTEL_*` says (`telemetry.destination`), each by itself; without an endpoint
+    or exporter named there, nowhere: metrics are then still there to be scraped.
+
+    `known` closes the labels of metrics: without it everything is `other`. Raises ValueError for a variable that says
+    something unknown. Ends by itself when the interpreter does, if nobody called `shutdown()`.
+    """
+    registry = registry or CollectorRegistry()
+    content = Content.from_env(env)
+    metrics = Metrics(registry, known or Known())
+    pipelines: list[Pipeline] = []
+    tracers = _tracers(env, version, metrics, pipelines)
+    loggers = _loggers(env, version, metrics, pipelines)
+    _push_metrics(env, version, metrics, pipelines)
+    events = Events(loggers.get_logger(n.SCOPE, version, n.SCHEMA_URL), content)
+    spans = Spans(tracers.get_tracer(n.SCOPE, version, n.SCHEMA_URL), events)
+    telemetry = Telemetry(spans, metrics, events, registry, tuple(pipelines), (tracers, loggers))
+    if pipelines:
+        atexit.register(telemetry.shutdown)
+        forked = weakref.WeakMethod(telemetry.restart)
+        os.register_at_fork(after_in_child=lambda: (restart := forked()) and restart())
+    return telemetry
+
+
+def _tracers(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: list[Pipeline]) -> TracerProvider:
+    to = destination(env, "traces")
+    if to is None:
+        return UntracedProvider()
+    from telemetry import otlp
+
+    batcher = Batcher(
+        "traces",
+        lambda: otlp.span_exporter(to),
+        metrics.dropped,
+        queue_size=int(number(env, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)),
+        batch_size=int(number(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)),
+        interval=number(env, "OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+    )
+    pipelines.append(batcher)
+    return otlp.tracer_provider(version, batcher)
+
+
+def _loggers(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: list[Pipeline]) -> LoggerProvider:
+    to = destination(env, "logs")
+    if to is None:
+        return NoOpLoggerProvider()
+    from telemetry import otlp
+
+    batcher = Batcher(
+        "logs",
+        lambda: otlp.log_exporter(to),
+        metrics.dropped,
+        queue_size=int(number(env, "OTEL_BLRP_MAX_QUEUE_SIZE", 2048)),
+        batch_size=int(number(env, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", 512)),
+        interval=number(env, "OTEL_BLRP_SCHEDULE_DELAY", 1000) / 1000,
+    )
+    pipelines.append(batcher)
+    return otlp.logger_provider(version, batcher)
+
+
+def _push_metrics(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: list[Pipeline]) -> None:
+    to = destination(env, "metrics")
+    if to is None:
+        return
+    from telemetry import otlp_metrics
+
+    interval = number(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000) / 1000
+    pipelines.append(
+        otlp_metrics.MetricsPush(
+            metrics, lambda: otlp_metrics.metric_exporter(to), metrics.dropped, version=version, interval=interval
+        )
+    )

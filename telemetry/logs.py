@@ -1,0 +1,49 @@
+"""Log lines on stderr: one JSON object per record, with the trace it belongs to. Never content."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TextIO
+
+from opentelemetry.trace import get_current_span
+
+from telemetry.events import qualified_name
+
+
+class JsonLine(logging.Formatter):
+    """`ts` (ISO 8601, UTC), `level`, `logger`, `message`, and where there is one `trace_id` and `span_id` (hex), and
+    `exception`: its class and where it was raised. Its text stays away, because it may hold content."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        span = get_current_span().get_span_context()
+        if span.is_valid:
+            line |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            line["exception"] = _whereabouts(record.exc_info[1])
+        return json.dumps(line, ensure_ascii=False)
+
+
+def configure(level: str = "warning", stream: TextIO | None = None) -> None:
+    """Let all loggers of the process write to stderr (or `stream`) from `level` on. Raises ValueError for an unknown
+    level."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLine())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _whereabouts(error: BaseException) -> str:
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None:
+        return qualified_name(error)
+    return f"{qualified_name(error)} at {frame.tb_frame.f_globals.get('__name__', '?')}:{frame.tb_lineno}"

@@ -1,0 +1,56 @@
+"""Log lines: JSON, with the trace, without content."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from telemetry import logs
+from telemetry.exporters import setup
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    logs.configure("info", stream)
+    yield stream
+    root.handlers[:], root.level = handlers, level
+
+
+def test_a_line(stream: io.StringIO) -> None:
+    with setup({}, version="1").spans.invoke_agent("helpdesk", "turn-1") as span:
+        logging.getLogger("agent.loop").info("turn %s ended", "turn-1")
+    line = json.loads(stream.getvalue())
+    assert line.pop("ts").endswith("+00:00")
+    assert line == {
+        "level": "info",
+        "logger": "agent.loop",
+        "message": "turn turn-1 ended",
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+    }
+
+
+def test_the_text_of_an_exception_stays_away(stream: io.StringIO) -> None:
+    try:
+        raise ValueError("canary")
+    except ValueError:
+        logging.getLogger("agent").exception("tool failed")
+    line = json.loads(stream.getvalue())
+    assert (
+        line["exception"].startswith("ValueError at tests.telemetry.test_logs:") or "ValueError at" in line["exception"]
+    )
+    assert "canary" not in stream.getvalue()
+
+
+def test_the_level(stream: io.StringIO) -> None:
+    logging.getLogger("agent").debug("quiet")
+    assert stream.getvalue() == ""
+    with pytest.raises(ValueError, match="LOUD"):
+        logs.configure("loud")

@@ -1,0 +1,50 @@
+"""The scrape port, asked as Prometheus asks."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from telemetry.metrics import Metrics
+from telemetry.scrape import MetricsServer, serve_metrics
+from tests.telemetry.samples import ATTEMPT, EXEMPLAR, KNOWN
+
+
+@pytest.fixture
+def server() -> Iterator[MetricsServer]:
+    registry = CollectorRegistry()
+    Metrics(registry, KNOWN).attempt(ATTEMPT, EXEMPLAR)
+    server = serve_metrics(registry, 0)
+    yield server
+    server.close()
+
+
+def get(server: MetricsServer, accept: str, path: str = "/metrics") -> tuple[str, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", headers={"Accept": accept})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.headers["Content-Type"], answer.read().decode()
+
+
+def test_openmetrics_has_exemplars_and_creation_times(server: MetricsServer) -> None:
+    content_type, body = get(server, "application/openmetrics-text;version=1.0.0,text/plain;q=0.1")
+    assert content_type.startswith("application/openmetrics-text")
+    assert EXEMPLAR["trace_id"] in body
+    assert "agent_cost_usd_created" in body
+    assert body.endswith("# EOF\n")
+
+
+def test_text_has_neither(server: MetricsServer) -> None:
+    content_type, body = get(server, "text/plain")
+    assert content_type.startswith("text/plain")
+    assert "agent_cost_usd_total" in body
+    assert EXEMPLAR["trace_id"] not in body
+    assert "_created" not in body
+
+
+def test_there_is_nothing_else(server: MetricsServer) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(server, "*/*", "/etc/passwd")
