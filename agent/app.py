@@ -55,7 +55,7 @@ class App:
         self.agents = agents
         self.stand_in = stand_in
         self._resuming: asyncio.Task[None] | None = None
-        self._running: dict[asyncio.Task[TurnResult], Conversing] = {}
+        self._running: dict[asyncio.Task[object], Conversing] = {}
 
     @staticmethod
     @contextlib.asynccontextmanager
@@ -169,14 +169,12 @@ class App:
         )
 
     async def _tracked(self, running: Coroutine[None, None, TurnResult], so_far: Conversing) -> TurnResult:
-        """Runs a turn as a task that `cancel` and `hand_back` know of."""
-        task = asyncio.get_running_loop().create_task(running)
+        """Runs a turn so that `cancel` and `hand_back` can reach it."""
+        task = asyncio.current_task()
+        assert task
         self._running[task] = so_far
         try:
-            return await task
-        except asyncio.CancelledError:
-            await _ended(task)
-            raise
+            return await running
         finally:
             del self._running[task]
 
@@ -191,11 +189,4 @@ class App:
         self.cancel()
         if self._resuming:
             self._resuming.cancel()
-            await _ended(self._resuming)
-
-
-async def _ended(task: asyncio.Task[object]) -> None:
-    """Waits for a task that was cancelled."""
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.wait([task])
+            await asyncio.wait([self._resuming])

@@ -22,6 +22,7 @@ _MODES: Final = {
 }
 _TEXT_LIMIT: Final = 8_192
 _TOTAL_LIMIT: Final = 65_536
+_HALVED: Final = 1_024
 
 
 class ToolCall(Protocol):
@@ -109,8 +110,10 @@ class Content:
         return Content(*_MODES[mode])
 
     def text(self, text: str) -> str:
-        # Cut twice: before, so that redacting costs a bounded time; after, so that no half of a secret survives.
-        redacted = self.redact(printable(text[: 2 * _TEXT_LIMIT]))
+        if len(text) <= 2 * _TEXT_LIMIT:
+            redacted = self.redact(printable(text))
+        else:  # redacting is to cost a bounded time; what the cut may have halved goes as well
+            redacted = self.redact(printable(text[: 2 * _TEXT_LIMIT]))[:-_HALVED]
         if len(text) <= 2 * _TEXT_LIMIT and len(redacted) <= _TEXT_LIMIT:
             return redacted
         return f"{redacted[:_TEXT_LIMIT]}… [cut, {len(text)} characters in all]"

@@ -20,9 +20,8 @@ class Events:
         self.content = content
 
     def operation_details(self, attributes: Mapping[str, AnyValue]) -> None:
-        """A model call with its content; opt-in, like the content."""
-        if self.content.on_events:
-            self._emit(n.OPERATION_DETAILS, SeverityNumber.DEBUG, attributes)
+        """A model call with its content: for those who capture it on events."""
+        self._emit(n.OPERATION_DETAILS, SeverityNumber.DEBUG, attributes)
 
     def operation_exception(self, attributes: Mapping[str, AnyValue], error: BaseException | None) -> None:
         """A model call failed; `attributes` hold its `error.type`."""

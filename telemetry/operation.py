@@ -76,7 +76,7 @@ class Operation:
         if self._error_type is not None:
             self._end[n.ERROR_TYPE] = self._error_type
             self._span.set_status(StatusCode.ERROR, self._description())
-        if self._events.content.on_spans:
+        if self._content and self._events.content.on_spans:
             self._span.set_attributes({key: dump(value) for key, value in self._content.items()})
         self._span.set_attributes(self._end)
         self._emit()

@@ -110,7 +110,8 @@ class ChatSpan(Operation):
             self._content |= {n.PROMPT_VARIABLE + key: content.text(str(value)) for key, value in variables.items()}
 
     def _emit(self) -> None:
-        self._events.operation_details({**self._attributes(), **self._content})
+        if self._events.content.on_events:
+            self._events.operation_details({**self._attributes(), **self._content})
         if self._error_type is not None:
             self._events.operation_exception(self._attributes(), self._exception)
 

@@ -71,7 +71,7 @@ def read_config(folder: Path) -> Reading:
     budgets = _read(BudgetsFile, folder / "budgets.yaml", problems)
     prompts, prompt_file_problems = read_versions(folder / "prompts")
     problems += prompt_file_problems
-    problems += _between(agents, models, None if prompt_file_problems else prompts)
+    problems += _between(agents, models, prompts)
     return Reading(folder, agents, models, budgets, prompts, tuple(problems))
 
 

@@ -59,9 +59,7 @@ def _problems(shape: type[BaseModel], document: Document, details: list[ErrorDet
     expected: dict[tuple[KeyPath, str], list[str]] = {}
     for detail in details:
         path = _written_path(document, detail)
-        words = expected.setdefault((path, _found(document, path, detail)), [])
-        if (word := _expected(shape, path, detail)) not in words:
-            words.append(word)
+        expected.setdefault((path, _found(document, path, detail)), []).append(_expected(shape, path, detail))
     return [document.problem(path, " or ".join(words), found) for (path, found), words in expected.items()]
 
 

@@ -84,6 +84,8 @@ class OpenAIChat:
         import httpx2
         import openai
 
+        if time_limit <= 0:
+            raise broken("timeout", "deadline", "Out of time.", arrived, "no")
         clock = Clock(self._config.timeouts, time_limit)
         assembly = Assembly(arrived)
         reader = AnswerReader(assembly, clock, on_text, perf_counter())

@@ -110,5 +110,11 @@ class HttpClient(httpx2.AsyncClient):
         )
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **given: Any) -> httpx2.Response:
-        """The response, its body unread whatever `stream` says: whoever sends here reads it."""
-        return await self._direct.handle_async_request(request)
+        """The response, its body unread whatever `stream` says; an error's body is read, under the same time limits."""
+        response = await self._direct.handle_async_request(request)
+        if not response.is_success:
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        return response

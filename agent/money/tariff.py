@@ -66,8 +66,8 @@ def tariff(model: ModelConfig, book: PriceBook | None) -> Tariff:
     for name in model.response_names:
         try:
             names[name] = book.prices(f"{provider}/{name}")
-        except UnknownPrice:
-            continue  # an alias: the model's own price
+        except PricingError:
+            continue  # an alias, or one that the book calls free: the model's own price
     return Tariff(book.prices(model.price), names, tiers)
 
 

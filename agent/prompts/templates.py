@@ -41,7 +41,7 @@ _ACCEPTED = (
 )
 _LANGUAGE = "text, variables, if/elif/else, comparisons and the filters " + ", ".join(FILTERS)
 # What Jinja's parser and compiler raise on text that is nested too deeply or holds numbers of too many digits.
-_UNUSABLE = (MemoryError, OverflowError, SyntaxError, ValueError)
+_UNUSABLE = (RecursionError, MemoryError, OverflowError, SyntaxError, ValueError)
 
 
 class PromptError(Exception):
@@ -123,13 +123,9 @@ def _text(template: Template, values: Mapping[str, Scalar]) -> str:
 
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+    return ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, cache_size=0
     )
-    environment.globals.clear()
-    environment.tests.clear()
-    environment.filters = {name: environment.filters[name] for name in FILTERS}
-    return environment
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def is_busy(error: sqlite3.Error) -> bool:
 async def begin(connection: sqlite3.Connection) -> None:
     """Takes the write lock, waiting on the event loop."""
     until = time.monotonic() + DEADLINE
-    while not _try_begin(connection):
+    while not try_begin(connection):
         if time.monotonic() > until:
             raise StoreBusy(f"another process held the store for over {DEADLINE:g} s")
         await asyncio.sleep(_pause())
@@ -72,7 +72,7 @@ async def begin(connection: sqlite3.Connection) -> None:
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """A write transaction on a thread of its own: waits by sleeping, commits, or rolls back."""
     until = time.monotonic() + DEADLINE
-    while not _try_begin(connection):
+    while not try_begin(connection):
         if time.monotonic() > until:
             raise StoreBusy(f"another process held the store for over {DEADLINE:g} s")
         time.sleep(_pause())
@@ -89,7 +89,8 @@ def rollback(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _try_begin(connection: sqlite3.Connection) -> bool:
+def try_begin(connection: sqlite3.Connection) -> bool:
+    """Takes the write lock if it is free."""
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:

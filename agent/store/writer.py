@@ -8,7 +8,6 @@ meanwhile is the next batch.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 from collections import deque
@@ -60,18 +59,17 @@ class Writer:
         self._take(work, future)
         return future
 
+    async def close(self) -> None:
+        """Waits for what was handed in, then lets go of the thread."""
+        while self._running is not None:
+            await asyncio.wait([self._running])
+        if self._commit_thread:
+            self._commit_thread.shutdown()
+
     def _take(self, work: Work, future: asyncio.Future[Done]) -> None:
         self._queue.append((work, future))
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._drain())
-
-    async def close(self) -> None:
-        """Waits for what was handed in, then lets go of the thread."""
-        if self._running is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
-        if self._commit_thread:
-            self._commit_thread.shutdown()
 
     async def _drain(self) -> None:
         try:
@@ -95,7 +93,8 @@ class Writer:
             self._answer(work, future, done)
 
     async def _transaction(self, works: Sequence[Work]) -> list[Done]:
-        await sqlite.begin(self._connection)
+        if not sqlite.try_begin(self._connection):
+            await sqlite.begin(self._connection)
         try:
             results = self._batch.run(self._tx, works)
             await self._flush()

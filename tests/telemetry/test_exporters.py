@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,12 +45,9 @@ def dropped(telemetry: Telemetry) -> dict[tuple[str, str], float]:
 
 
 @pytest.fixture(params=["http/protobuf", "grpc"])
-def collector(request: pytest.FixtureRequest) -> Iterator[tuple[Received, dict[str, str]]]:
+def collector(request: pytest.FixtureRequest) -> tuple[Received, dict[str, str]]:
     received = request.getfixturevalue("otlp_grpc" if request.param == "grpc" else "otlp_http")
-    yield (
-        received,
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": request.param},
-    )
+    return received, {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": request.param}
 
 
 def test_all_signals_arrive(collector: tuple[Received, dict[str, str]]) -> None:

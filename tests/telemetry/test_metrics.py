@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -180,9 +179,8 @@ def test_gauges_show_what_they_are_given_at_the_scrape(metrics: Metrics, registr
 
 
 def test_a_gauge_that_fails_takes_nothing_with_it(metrics: Metrics, registry: CollectorRegistry) -> None:
-    def rows() -> Iterator[tuple[tuple[str, ...], int]]:
+    def rows() -> list[tuple[tuple[str, ...], int]]:
         raise OSError("the store is gone")
-        yield
 
     metrics.watch(names.BUDGET_HELD, rows)
     metrics.attempt(ATTEMPT)
@@ -239,7 +237,7 @@ def test_exemplars_lead_from_a_spike_to_its_trace(metrics: Metrics, registry: Co
     metrics.retry("helpdesk", MODEL, "timeout", EXEMPLAR)
     shown = {
         sample.name: sample.exemplar.labels
-        for family in text_string_to_metric_families(openmetrics(registry).decode())
+        for family in text_string_to_metric_families(openmetrics(registry).decode())  # type: ignore[no-untyped-call]
         for sample in family.samples
         if sample.exemplar is not None
     }
@@ -251,13 +249,13 @@ def test_exemplars_lead_from_a_spike_to_its_trace(metrics: Metrics, registry: Co
         "gen_ai_client_inference_duration_seconds_bucket",
         "gen_ai_invoke_agent_duration_seconds_bucket",
     }
-    assert set(map(str, shown.values())) == {str(EXEMPLAR)}
+    assert list(shown.values()) == [EXEMPLAR] * 6
 
 
 def test_both_expositions_can_be_read(metrics: Metrics, registry: CollectorRegistry) -> None:
     metrics.attempt(ATTEMPT, EXEMPLAR)
     assert b"# TYPE agent_cost_usd_total counter" in generate_latest(registry)
-    assert b"# UNIT gen_ai_client_inference_duration_seconds seconds" in openmetrics(registry)
+    assert b"# UNIT gen_ai_client_inference_duration_seconds seconds" in openmetrics(registry)  # type: ignore[no-untyped-call]
 
 
 def test_the_child_of_a_fork_starts_from_zero(metrics: Metrics, registry: CollectorRegistry) -> None:

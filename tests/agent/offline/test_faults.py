@@ -133,11 +133,16 @@ async def test_cut_delivers_what_came_before(server: OfflineModel) -> None:
 
 
 async def test_reset_comes_before_any_header(server: OfflineModel) -> None:
-    with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
-        await raw(server, "reset")
     async with faulty(server, "reset") as client:
         with pytest.raises(openai.APIConnectionError):
             await ask(client)
+    port, body = int(server.root_url.rpartition(":")[2]), request(user(QUESTION))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST /fault/reset/v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
 
     assert [access.state for access in server.log.accesses] == ["cut", "cut"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -156,6 +158,19 @@ def test_garbled_and_unknown_calls_are_followed_by_right_ones() -> None:
         ("lookup_user", {"user_id": "U-123"}),
         ("search_kb", {"query": "laptop connect wifi"}),
     ]
+
+
+def test_calls_that_stay_garbled_are_given_up() -> None:
+    call = {"type": "function", "function": {"name": "lookup_user", "arguments": "{"}}
+    turn: list[dict[str, Any]] = [user("I'm U-123")]
+    for number in ("c1", "c2"):
+        turn.append({"role": "assistant", "content": None, "tool_calls": [{"id": number, **call}]})
+        turn.append({"role": "tool", "tool_call_id": number, "content": "Error: not valid."})
+
+    reply = helpdesk.reply(asked(*turn))
+
+    assert reply.tool_calls == ()
+    assert "I couldn't look up your account: Error: not valid." in reply.content
 
 
 def test_an_engineers_own_tool_is_called_when_it_is_named() -> None:

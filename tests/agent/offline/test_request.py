@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.offline.request import BadRequest, read
@@ -74,6 +74,7 @@ JSON = st.recursive(
 MEMBERS = st.sampled_from(["model", "messages", "tools", "tool_choice", "stream", "stream_options", "max_tokens", "n"])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(MEMBERS, JSON))
 def test_any_json_is_read_or_refused(changed: dict[str, Any]) -> None:
     body = orjson.dumps({**orjson.loads(request(user("x"))), **changed})

@@ -129,6 +129,25 @@ def test_a_template_reaches_no_object_and_repeats_nothing(template: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("template", "construct"),
+    [
+        ("{% for company in company %}{{ company }}{% endfor %}", "`for`"),
+        ("{% set company = company %}", "`assign`"),
+        ("{{ company ~ company }}", "`concat`"),
+        ("{{ floor * floor }}", "`mul`"),
+        ("{{ company() }}", "`call`"),
+        ("{{ company.upper }}", "`getattr`"),
+        ("{{ company[0] }}", "`getitem`"),
+        ("{{ company is defined }}", "`test`"),
+        ("{{ company|list }}", "the filter `list`"),
+        ("{{ company|trim('x') }}", "the filter `trim`"),
+    ],
+)
+def test_a_construct_is_refused_by_its_name(template: str, construct: str) -> None:
+    assert refusal(template).found == construct
+
+
+@pytest.mark.parametrize(
     "template",
     [
         "{{ company",

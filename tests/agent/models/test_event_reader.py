@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.models.sse import BadEvent, EventReader
+
+STREAM = 'data: {"a": "é\u2028"}\r\n\r\n: hm\n data:{"b":1}\n\nid: 3\n\nevent: error\ndata: no\n\ndata: [DONE]'.encode()
+
+
+def events(*chunks: bytes) -> list[object]:
+    reader = EventReader()
+    found = [event for chunk in chunks for event in reader.feed(chunk)]
+    return [(event.body, event.done, event.error) for event in [*found, *reader.end()]]
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=8))
+def test_however_it_is_cut(cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(STREAM)]
+    chunks = [STREAM[start:end] for start, end in zip(places, places[1:], strict=False)]
+    assert events(*chunks) == [
+        ({"a": "é\u2028"}, False, False),
+        ({"b": 1}, False, False),
+        ("no", False, True),
+        (None, True, False),
+    ]
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8))
+def test_any_bytes_are_events_or_a_bad_event(chunks: list[bytes]) -> None:
+    try:
+        assert isinstance(events(*chunks), list)
+    except BadEvent as error:
+        assert str(error)  # noqa: PT017
+
+
+def test_bad_event_says_what_it_was() -> None:
+    with pytest.raises(BadEvent, match="oops"):
+        events(b"data: oops\n\n")
