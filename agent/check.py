@@ -66,10 +66,7 @@ def _renderings(reading: Reading, agents: AgentsFile) -> Iterator[Problem]:
 
 def _tools(reading: Reading, agents: ConfigFile[AgentsFile]) -> Iterator[Problem]:
     for name, agent in agents.value.agents.items():
-        modules = list(_module_problems(reading.folder, name, agent, agents))
-        yield from modules
-        if not modules and agent.prompt in reading.prompts:
-            yield from _allowed_tools(reading, agent, reading.prompts[agent.prompt][-1])
+        yield from _module_problems(reading.folder, name, agent, agents)
 
 
 def _module_problems(folder: Path, name: str, agent: AgentConfig, agents: ConfigFile[AgentsFile]) -> Iterator[Problem]:
@@ -88,18 +85,6 @@ def _module_problems(folder: Path, name: str, agent: AgentConfig, agents: Config
             else:
                 path = ("agents", name, "tools", agent.tools.index(error.module))
                 yield agents.document.problem(path, "a module with tools", f"{error.module}: {error.reason}")
-
-
-def _allowed_tools(reading: Reading, agent: AgentConfig, version: PromptVersion) -> Iterator[Problem]:
-    from agent.tools.registry import load_tools
-
-    known = load_tools(agent.tools, reading.folder).tools
-    for tool in version.tools or ():
-        if tool not in known:
-            names = ", ".join(sorted(known)) or "none"
-            yield Problem(
-                _file(reading, version), None, None, "tools", f'"{tool}"', f"one of the agent's tools: {names}"
-            )
 
 
 def _prices(models: ConfigFile[ModelsFile]) -> Iterator[Problem]:

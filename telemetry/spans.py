@@ -202,13 +202,17 @@ def _chat_attributes(call: Call) -> dict[str, AnyValue]:
         n.REQUEST_MODEL: call.model,
         n.SERVER_ADDRESS: call.server_address,
         n.SERVER_PORT: call.server_port,
+        n.OPENAI_API_TYPE: "chat_completions",
+    }
+    optional = {
         n.PROMPT_NAME: call.prompt_name,
         n.PROMPT_VERSION: call.prompt_version,
         n.PROMPT_DIGEST: call.prompt_digest,
-        n.OPENAI_API_TYPE: "chat_completions",
+        n.CONVERSATION_ID: call.conversation_id,
+        n.TENANT: call.tenant,
+        n.USER_ID: call.user,
     }
-    optional = {n.CONVERSATION_ID: call.conversation_id, n.TENANT: call.tenant, n.USER_ID: call.user}
-    attributes |= {key: value for key, value in optional.items() if value is not None}
+    attributes |= {key: value for key, value in optional.items() if value}
     if call.stream:
         attributes[n.REQUEST_STREAM] = True
     for parameter, sent in call.parameters:

@@ -14,17 +14,18 @@ from tests.support.received import Received
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _closed_network() -> Iterator[list[str]]:
+def network_attempts() -> Iterator[list[str]]:
+    """Where the tests tried to go beyond loopback."""
     with network.closed_network() as attempts:
         yield attempts
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_the_machine(_closed_network: list[str]) -> Iterator[None]:
+def _nothing_left_the_machine(network_attempts: list[str]) -> Iterator[None]:
     """A call that could cost money fails its test even where the code under test got over the refusal."""
-    _closed_network.clear()
+    network_attempts.clear()
     yield
-    assert _closed_network == []
+    assert network_attempts == []
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,12 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from agent.config.cross_checks import agent_problems, chain_problems, model_problems, prompt_problems
-from agent.config.documents import Document, parse
+from agent.config.documents import Document
 from agent.config.problems import ConfigError, Problem
 from agent.config.shapes import AgentsFile, BudgetsFile, ModelsFile
 from agent.config.text_files import decode, read_bytes
 from agent.config.validation import validate
+from agent.config.yaml_text import parse
 from agent.prompts.versions import PromptVersion, read_versions
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -71,7 +72,7 @@ def read_config(folder: Path) -> Reading:
     budgets = _read(BudgetsFile, folder / "budgets.yaml", problems)
     prompts, prompt_file_problems = read_versions(folder / "prompts")
     problems += prompt_file_problems
-    problems += _between(agents, models, prompts)
+    problems += _between(agents, models, None if prompt_file_problems else prompts)
     return Reading(folder, agents, models, budgets, prompts, tuple(problems))
 
 

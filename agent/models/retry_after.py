@@ -33,7 +33,7 @@ def _seconds(value: str | None) -> float | None:
 def _until(value: str | None, now: datetime) -> float | None:
     try:
         date = parsedate_to_datetime(value or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -143,7 +142,7 @@ class OfflineModel:
         if written is None:
             return self.faults.take()
         try:
-            return Fault.parse(unquote(written))
+            return Fault.parse(written)
         except ValueError as problem:
             raise BadRequest(str(problem)) from problem
 

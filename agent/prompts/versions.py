@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agent.config.documents import Document, parse
+from agent.config.documents import Document
 from agent.config.problems import ConfigError, Problem, describe
 from agent.config.shapes import Scalar, Strict
 from agent.config.text_files import decode, read_bytes
 from agent.config.validation import validate
+from agent.config.yaml_text import parse
 
 VariableType = Literal["text", "integer", "number", "boolean"]
 
@@ -35,8 +36,7 @@ class Variable:
 class PromptVersion:
     """Immutable text by digest: SHA-256, in hex, of the file's bytes.
 
-    `tools` are the names that the prompt allows, None all that the agent has. `parameters` go to the model, over
-    those of models.yaml. `template_line` is the line of the file on which the template begins.
+    `template_line` is the line of the file on which the template begins.
     """
 
     name: str
@@ -44,8 +44,6 @@ class PromptVersion:
     digest: str
     template: str
     variables: tuple[Variable, ...]
-    tools: tuple[str, ...] | None
-    parameters: dict[str, Scalar]
     note: str
     template_line: int = 1
 
@@ -62,8 +60,6 @@ class FrontMatter(Strict):
     variables: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], VariableShape] = Field(
         default_factory=dict
     )
-    tools: tuple[str, ...] | None = None
-    parameters: dict[str, Scalar] = Field(default_factory=dict)
 
 
 def load_versions(folder: Path) -> dict[str, tuple[PromptVersion, ...]]:
@@ -125,8 +121,6 @@ def read_version(name: str, path: Path) -> PromptVersion:
         hashlib.sha256(content).hexdigest(),
         template,
         tuple(Variable(variable, shape.type, shape.default) for variable, shape in front_matter.variables.items()),
-        front_matter.tools,
-        front_matter.parameters,
         front_matter.note,
         template_line,
     )

@@ -13,3 +13,7 @@ class StoreBusy(StoreError):
 
 class StoreNewer(StoreError):
     """The store was written by a newer version of this program."""
+
+
+class NoStore(StoreError):
+    """There is no store yet: nothing was ever written."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, StaticPool, create_engine
 
 from agent.store import sqlite
-from agent.store.errors import StoreNewer
+from agent.store.errors import StoreError, StoreNewer
 
 HEAD = "0001"
 """The newest migration; a test compares it with the scripts."""
@@ -22,12 +22,24 @@ def upgrade(connection: sqlite3.Connection, name: str) -> None:
         return
     with _borrowed(connection) as handed, sqlite.transaction(connection):
         version = _version(connection)
-        if version is not None and version > HEAD:
-            raise StoreNewer(
-                f"{name}: the store has schema {version}, this program knows up to {HEAD}; use a newer version of it"
-            )
+        _refuse_newer(version, name)
         if version != HEAD:
             _run(handed)
+
+
+def check(connection: sqlite3.Connection, name: str) -> None:
+    """For those who only read: raises `StoreNewer`, and `StoreError` when the file has yet to be upgraded."""
+    version = _version(connection)
+    _refuse_newer(version, name)
+    if version != HEAD:
+        raise StoreError(f"{name}: the store has schema {version}, not {HEAD}; `agent resume` upgrades it")
+
+
+def _refuse_newer(version: str | None, name: str) -> None:
+    if version is not None and version > HEAD:
+        raise StoreNewer(
+            f"{name}: the store has schema {version}, this program knows up to {HEAD}; use a newer version of it"
+        )
 
 
 def _version(connection: sqlite3.Connection) -> str | None:

@@ -108,14 +108,6 @@ def test_the_helpdesks_data_is_told_in_its_own_file(folder: Path) -> None:
     assert problem.key
 
 
-def test_a_tool_that_a_prompt_allows_must_exist(folder: Path) -> None:
-    edit(folder / "prompts" / "helpdesk" / "1.md", "variables:\n", "tools: [search_kb, reset_password]\nvariables:\n")
-
-    assert told(folder) == [
-        '1.md tools: found "reset_password", expected one of the agent\'s tools: lookup_user, search_kb'
-    ]
-
-
 def test_a_ceiling_beside_a_price_has_no_effect(folder: Path) -> None:
     edit(
         folder / "models.yaml",
@@ -143,6 +135,12 @@ def test_plain_http_without_a_key_is_a_warning(folder: Path) -> None:
     assert line.startswith(
         'models.yaml warning: models.offline.base_url: found "http://models.example/v1", expected https'
     )
+
+
+def test_a_base_url_that_is_none_is_told_once(folder: Path) -> None:
+    edit(folder / "models.yaml", "http://127.0.0.1:0/v1", "http://[::1")
+
+    assert told(folder) == ['models.yaml models.offline.base_url: found "http://[::1", expected a URL']
 
 
 def test_an_empty_folder_is_an_error_and_no_traceback(tmp_path: Path) -> None:

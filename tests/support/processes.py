@@ -36,7 +36,8 @@ class Process:
         self._news = threading.Condition()
         self._lines: dict[Stream, list[str]] = {"stdout": [], "stderr": []}
         self._open: set[Stream] = {"stdout", "stderr"}
-        self._readers = [self._reader("stdout", self._popen.stdout), self._reader("stderr", self._popen.stderr)]
+        self._read("stdout", self._popen.stdout)
+        self._read("stderr", self._popen.stderr)
 
     @property
     def pid(self) -> int:
@@ -91,61 +92,59 @@ class Process:
             code = self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {timeout} s\n{self._report()}") from None
-        for reader in self._readers:
-            reader.join(timeout)
+        with self._news:
+            if not self._news.wait_for(lambda: not self._open, timeout):
+                raise AssertionError(f"children of it still hold its output after {timeout} s\n{self._report()}")
         return code
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """To the process alone, not to its group."""
         self._popen.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL, as `kill -9`; returns once it is dead and its output read."""
+        """SIGKILL, as `kill -9`; returns once it is dead. Its children live on, until the test's end."""
         self._popen.kill()
-        self.wait()
+        self._popen.wait()
 
     def freeze(self) -> None:
         """SIGSTOP; returns once the kernel has stopped all its threads."""
-        self._popen.send_signal(signal.SIGSTOP)
-        self._await_state(os.WSTOPPED, os.CLD_STOPPED)
+        self._change(signal.SIGSTOP, os.WSTOPPED, os.CLD_STOPPED)
 
     def thaw(self) -> None:
         """SIGCONT; returns once the kernel has continued it."""
-        self._popen.send_signal(signal.SIGCONT)
-        self._await_state(os.WCONTINUED, os.CLD_CONTINUED)
+        self._change(signal.SIGCONT, os.WCONTINUED, os.CLD_CONTINUED)
 
     def end(self) -> None:
-        """Kills whatever is left of its group, and closes the pipes."""
+        """Kills whatever is left of its group."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
         self.close_stdin()
-        for pipe in (self._popen.stdout, self._popen.stderr):
-            assert pipe is not None
-            pipe.close()
 
-    def _await_state(self, option: int, code: int) -> None:
-        # WNOWAIT: an exit seen here must stay to be reaped by Popen.
-        state = os.waitid(os.P_PID, self.pid, option | os.WEXITED | os.WNOWAIT)
+    def _change(self, number: signal.Signals, option: int, code: int) -> None:
+        state = None
+        if self._popen.returncode is None:
+            # Not Popen.send_signal, which reaps; and WNOWAIT, so that an exit seen here is left to Popen.
+            os.kill(self.pid, number)
+            state = os.waitid(os.P_PID, self.pid, option | os.WEXITED | os.WNOWAIT)
         if state is None or state.si_code != code:
-            raise AssertionError(f"the process has ended\n{self._report()}")
+            raise AssertionError(f"{number.name}: the process has ended\n{self._report()}")
         os.waitid(os.P_PID, self.pid, option | os.WNOHANG)
 
-    def _reader(self, stream: Stream, pipe: IO[bytes] | None) -> threading.Thread:
+    def _read(self, stream: Stream, pipe: IO[bytes] | None) -> None:
         assert pipe is not None
 
         def read() -> None:
-            for line in pipe:
-                with self._news:
-                    self._lines[stream].append(line.decode(errors="replace"))
-                    self._news.notify_all()
+            with pipe:
+                for line in pipe:
+                    with self._news:
+                        self._lines[stream].append(line.decode(errors="replace"))
+                        self._news.notify_all()
             with self._news:
                 self._open.discard(stream)
                 self._news.notify_all()
 
-        thread = threading.Thread(target=read, name=f"{stream} of {self.pid}", daemon=True)
-        thread.start()
-        return thread
+        threading.Thread(target=read, name=f"{stream} of {self.pid}", daemon=True).start()
 
     def _text(self, stream: Stream) -> str:
         with self._news:

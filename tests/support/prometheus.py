@@ -99,7 +99,10 @@ class Prometheus:
 
 @contextmanager
 def prometheus(targets: Sequence[str], directory: Path, interval: str = "200ms") -> Iterator[Prometheus]:
-    """Scrapes `targets` (`host:port`) every `interval`. Exemplars are stored. The test is skipped without it."""
+    """Scrapes `targets` (`host:port`) every `interval`. Exemplars are stored. The test is skipped without it.
+
+    The first scrape comes after 5 s, a constant of Prometheus 2.42: one server a test, and few such tests.
+    """
     binary = require("prometheus")
     config = directory / "prometheus.yml"
     config.write_text(json.dumps(_config(targets, interval)))  # JSON is YAML

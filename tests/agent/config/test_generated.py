@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.config import ConfigError, Problem, documents
+from agent.config import ConfigError, Problem, yaml_text
 from agent.config.load import Config, load_config
 from agent.prompts.templates import PromptError, render
 
@@ -112,7 +112,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     shutil.copytree(SHIPPED, copy)
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "python":
-            patch.setattr(documents, "_Loader", yaml.SafeLoader)
+            patch.setattr(yaml_text, "_Loader", yaml.SafeLoader)
         yield copy
 
 

@@ -122,6 +122,12 @@ def test_all_problems_of_all_files_are_told_at_once(folder: Path) -> None:
     ]
 
 
+def test_a_broken_prompt_is_not_also_a_missing_one(folder: Path) -> None:
+    (folder / "prompts" / "desk" / "1.md").write_text("---\nvariables: 1\n---\n", encoding="utf-8")
+
+    assert [line.split(":")[0] for line in told(folder)] == ["prompts/desk/1.md"]
+
+
 def test_files_that_are_not_there_are_all_told(tmp_path: Path) -> None:
     assert told(tmp_path) == [
         "agents.yaml: found no such file, expected a file",

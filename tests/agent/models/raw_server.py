@@ -1,4 +1,4 @@
-"""A provider played byte for byte: a loopback server that writes exactly what it is given, and our adapter before it."""
+"""A provider played byte for byte: a loopback server that writes just what it is given, and our adapter before it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def raw_server(*answers: bytes, then: Then = "keep") -> AsyncIterator[RawS
             writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    server.url = "http://127.0.0.1:%d/v1" % listener.sockets[0].getsockname()[1]
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
     try:
         yield server
     finally:
@@ -161,7 +161,9 @@ async def send(
     return Outcome(reply, None, shown, arrived)
 
 
-async def ask(http_answer: bytes, streamed: bool = True, then: Then = "keep", **members: object) -> Outcome:
+async def ask(
+    http_answer: bytes, streamed: bool = True, then: Then = "keep", timeouts: dict[str, float] | None = None
+) -> Outcome:
     """One request to a server that answers `http_answer`."""
-    async with raw_server(http_answer, then=then) as server, adapter(server.url, **members) as model:
+    async with raw_server(http_answer, then=then) as server, adapter(server.url, timeouts=timeouts or {}) as model:
         return await send(model, streamed)

@@ -77,7 +77,7 @@ async def test_usage_in_an_error_body(where: str) -> None:
     [
         (400, {"code": "context_length_exceeded", "message": "x", "type": "invalid_request_error"}),
         (400, {"code": 400, "message": "This endpoint's maximum context length is 8192 tokens. However, you sent"}),
-        (400, {"code": 400, "type": "exceed_context_size_error", "message": "the request exceeds the available context size"}),
+        (400, {"code": 400, "type": "exceed_context_size_error", "message": "exceeds the available context size"}),
         (400, {"type": "invalid_request_error", "message": "prompt is too long: 215000 tokens > 200000 maximum"}),
         (500, {"message": "context size exceeded"}),
         (400, {"message": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."}),
@@ -129,7 +129,7 @@ async def test_connect_timeout() -> None:
         address = full.getsockname()
         with socket.create_connection(address):  # the queue of one is taken: a further connection hangs
             timeouts = {"connect": 0.05}
-            async with adapter("http://127.0.0.1:%d/v1" % address[1], timeouts=timeouts) as model:
+            async with adapter(f"http://127.0.0.1:{address[1]}/v1", timeouts=timeouts) as model:
                 failure = (await send(model)).failed
     assert (failure.kind, failure.error_type, failure.billed) == ("timeout", "connect_timeout", "no")
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ def events(*chunks: bytes) -> list[object]:
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))
 def test_however_it_is_cut(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(STREAM)]
-    chunks = [STREAM[start:end] for start, end in zip(places, places[1:], strict=False)]
+    chunks = [STREAM[start:end] for start, end in pairwise(places)]
     assert events(*chunks) == [
         ({"a": "é\u2028"}, False, False),
         ({"b": 1}, False, False),

@@ -210,10 +210,10 @@ async def test_refusal_is_the_text() -> None:
 
 
 async def test_half_characters_are_replaced() -> None:
-    raw = 'data: {"choices":[{"delta":{"content":"a\\ud83d"}}]}\n\ndata: {"choices":[{"delta":{"content":"\\ude00"}}]}\n\n'
-    assert (await ask(stream(raw, STOP))).replied.message.content == "a\ufffd\ufffd"
-    bad = b'HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: {"choices":[{"delta":{"content":"\xff"}}]}\n\ndata: [DONE]\n\n'
-    assert (await ask(bad, then="close")).replied.message.content == "\ufffd"
+    got = await ask(stream(text("a\ud83d"), text("\ude00"), STOP))
+    assert got.replied.message.content == "a\ufffd\ufffd"
+    bad = stream(text("a"), STOP).replace(b'"content": "a"', b'"content": "\xff"')
+    assert (await ask(bad)).replied.message.content == "\ufffd"
 
 
 async def test_a_whole_body_where_a_stream_was_asked_for() -> None:

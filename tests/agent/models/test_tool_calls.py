@@ -33,7 +33,8 @@ F1, G2 = ToolCall("a", "f", '{"x":1}'), ToolCall("b", "g", '{"y":2}')
 @pytest.mark.parametrize(
     ("pieces", "calls"),
     [
-        ([piece(0, "a", "f", ""), piece(0, None, None, '{"x"'), piece(0, None, None, ":1}"), piece(1, "b", "g", '{"y":2}')],
+        ([piece(0, "a", "f", ""), piece(0, None, None, '{"x"'), piece(0, None, None, ":1}"),
+          piece(1, "b", "g", '{"y":2}')],
          (F1, G2)),
         ([piece(0, "a", "f"), piece(1, "b", "g"), piece(1, None, None, '{"y":2}'), piece(0, None, None, '{"x":1}')],
          (F1, G2)),
@@ -50,8 +51,10 @@ F1, G2 = ToolCall("a", "f", '{"x":1}'), ToolCall("b", "g", '{"y":2}')
          (ToolCall("call_0", "f", '{"x":1}'), ToolCall("call_1", "f", '{"x":1}'))),
         ([piece(None, None, "f", '{"x":1}'), piece(None, None, "g", '{"y":2}')],
          (ToolCall("call_0", "f", '{"x":1}'), ToolCall("call_1", "g", '{"y":2}'))),
-        ([piece(0, "call_1", "f", "{}"), piece(1, "", "f", "{}")], (ToolCall("call_1", "f", "{}"), ToolCall("call_2", "f", "{}"))),
-        ([piece(0, "a", "look", None), piece(0, None, "_up", None), piece(0, None, None, "{}")], (ToolCall("a", "look_up", "{}"),)),
+        ([piece(0, "call_1", "f", "{}"), piece(1, "", "f", "{}")],
+         (ToolCall("call_1", "f", "{}"), ToolCall("call_2", "f", "{}"))),
+        ([piece(0, "a", "look", None), piece(0, None, "_up", None), piece(0, None, None, "{}")],
+         (ToolCall("a", "look_up", "{}"),)),
         ([piece(0, "a", "look"), piece(0, "a", "look_up", "{}")], (ToolCall("a", "look_up", "{}"),)),
         ([piece(0, "a", "f", {"x": 1})], (F1,)),
         ([piece(0, "a", "f", None)], (ToolCall("a", "f", "{}"),)),

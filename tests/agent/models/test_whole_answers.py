@@ -18,8 +18,8 @@ async def whole(content: Json) -> Outcome:
 
 
 async def test_a_reply() -> None:
-    members: dict[str, Json] = {"usage": USAGE, "service_tier": "flex", "system_fingerprint": "fp"}
-    got = await whole(body({"role": "assistant", "content": "Hello"}, **members))
+    message: Json = {"role": "assistant", "content": "Hello"}
+    got = await whole(body(message, usage=USAGE, service_tier="flex", system_fingerprint="fp"))
     reply = got.replied
     assert (reply.message.content, reply.finish_reasons, reply.usage) == ("Hello", ("stop",), Usage(7, 3))
     assert (reply.service_tier, reply.system_fingerprint, reply.first_chunk, reply.chunk_gaps) == (
@@ -32,7 +32,8 @@ async def test_a_reply() -> None:
 
 
 async def test_nothing_is_shown_for_empty_text() -> None:
-    for content in ("", None, []):
+    contents: tuple[Json, ...] = ("", None, [])
+    for content in contents:
         got = await whole(body({"content": content}, "length"))
         assert (got.shown, got.replied.finish_reasons, got.arrived.shown) == ([], ("length",), False)
 

@@ -94,11 +94,12 @@ def test_parts_and_developer_messages_are_understood() -> None:
 
 
 def test_tokens_never_exceed_the_bytes_and_cached_ones_are_those_of_the_request_before() -> None:
-    first, second = request(user(QUESTION)), request(user(QUESTION), CALLING, RESULT)
+    first, second = request(user(QUESTION * 2)), request(user(QUESTION * 2), CALLING, RESULT)
 
     asked_first, asked_second = read(first), read(second)
 
     assert asked_first.cached_tokens == 0
+    assert asked_first.input_tokens % 16 != 0
     assert asked_second.cached_tokens == asked_first.input_tokens - asked_first.input_tokens % 16
     assert asked_first.input_tokens < asked_second.input_tokens < len(second)
     assert read(second) == asked_second

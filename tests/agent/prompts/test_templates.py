@@ -24,7 +24,7 @@ VARIABLES = (
 
 
 def version(template: str, variables: tuple[Variable, ...] = VARIABLES, template_line: int = 1) -> PromptVersion:
-    return PromptVersion("desk", 1, "0" * 64, template, variables, None, {}, "", template_line)
+    return PromptVersion("desk", 1, "0" * 64, template, variables, "", template_line)
 
 
 def refusal(template: str, variables: tuple[Variable, ...] = VARIABLES) -> PromptError:

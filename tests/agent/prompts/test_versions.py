@@ -15,8 +15,6 @@ note: Says the name.
 variables:
   company: {type: text, default: Example Ltd}
   floors: {type: integer}
-tools: [lookup_user]
-parameters: {temperature: 0.2}
 ---
 You answer for {{ company }}.
 """
@@ -46,10 +44,8 @@ def test_a_version_is_its_file(tmp_path: Path) -> None:
                 digest=hashlib.sha256(path.read_bytes()).hexdigest(),
                 template="You answer for {{ company }}.\n",
                 variables=(Variable("company", "text", "Example Ltd"), Variable("floors", "integer", None)),
-                tools=("lookup_user",),
-                parameters={"temperature": 0.2},
                 note="Says the name.",
-                template_line=9,
+                template_line=7,
             ),
         )
     }
@@ -86,7 +82,7 @@ def test_a_front_matter_may_be_empty_or_absent(tmp_path: Path, text: str) -> Non
     write(tmp_path, "desk/1.md", text)
 
     (version,) = load_versions(tmp_path)["desk"]
-    assert (version.template, version.variables, version.tools) == ("Hello.", (), None)
+    assert (version.template, version.variables) == ("Hello.", ())
     assert text.splitlines()[version.template_line - 1] == "Hello."
 
 
