@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import orjson
 
 from agent.money.account import Granted, Refused
-from agent.store.errors import StoreError
 from agent.store.store import Store
 from agent.store.tx import Row
-from agent.store.work import Begin, Conflict, Done, Fence, Finish, Reserve, Settle, StepRow, Work
+from agent.store.work import Begin, Conflict, Fence, Finish, Reserve, Settle, StepRow, Work
 from agent.turn import End, ModelStep, Step, ToolStep, Turn
 from agent.types import Message, ToolCall, ToolResult
-
-PATIENCE = 15.0
-"""Seconds to wait for the store. A settle goes on being tried after that."""
 
 
 class TakenOver(Exception):
@@ -58,7 +53,7 @@ class Journal:
             reserve=reserve,
             finish=None if end is None else Finish(end.outcome, end.text),
         )
-        done = await self._do(work)
+        done = await self._store.do(work)
         if done.fenced:
             raise TakenOver
         if done.conflict:
@@ -70,14 +65,7 @@ class Journal:
 
     async def settle(self, settle: Settle) -> None:
         """Books an attempt of a turn that goes no further here."""
-        await self._do(Work(settle=settle))
-
-    async def _do(self, work: Work) -> Done:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._store.do(work)
-        except TimeoutError as error:
-            raise StoreError(f"{self._store.path}: no answer for {PATIENCE:g} s") from error
+        await self._store.do(Work(settle=settle))
 
     def _row(self, step: Step, position: int) -> StepRow:
         state = _state(step)

@@ -134,10 +134,10 @@ _OPERATION = (
     ),
     _count(n.REPEATS, "{tool_call}", (*_AGENT, n.TOOL_NAME, n.REPEAT_KIND), "Tool calls stopped as repeats."),
     _count(n.TOOL_REJECTIONS, "{tool_call}", (*_AGENT, n.TOOL_NAME, n.REJECTION), "Tool calls that were not run."),
-    _gauge(n.PROMPT_ACTIVE, "1", _PROMPT, "Weight of a prompt version among new conversations, 0 to 1."),
+    _gauge(n.PROMPT_ACTIVE, "{weight}", _PROMPT, "Weight of a prompt version among new conversations, 0 to 1."),
     _gauge(n.PROMPT_GENERATION, "{generation}", (), "Generation of prompt releases that this process serves."),
     _gauge(n.CONFIG_GENERATION, "{generation}", (), "Generation of configuration that this process serves."),
-    _gauge(n.CONFIG_VALID, "1", (), "1 if the last reload of the configuration was valid, else 0."),
+    _gauge(n.CONFIG_VALID, "{reload}", (), "1 if the last reload of the configuration was valid, else 0."),
     _count(n.TELEMETRY_DROPPED, "{item}", (n.SIGNAL, n.REASON), "Telemetry lost at the queue and at the exporter."),
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -53,11 +52,11 @@ def _processes() -> Iterator[processes.Processes]:
 
 
 @pytest.fixture(name="prometheus")
-def _prometheus(tmp_path: Path) -> Iterator[Callable[..., prometheus.Prometheus]]:
+def _prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., prometheus.Prometheus]]:
     """`prometheus("127.0.0.1:9464", …)` starts a server that scrapes these."""
     with ExitStack() as running:
 
         def start(*targets: str) -> prometheus.Prometheus:
-            return running.enter_context(prometheus.prometheus(targets, tmp_path))
+            return running.enter_context(prometheus.prometheus(targets, tmp_path_factory.mktemp("prometheus")))
 
         yield start

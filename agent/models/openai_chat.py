@@ -119,7 +119,6 @@ class OpenAIChat:
             options={
                 "headers": {**self._headers, **headers} if headers else self._headers,
                 "timeout": self._timeout,
-                "security": {"bearer_auth": True},
             },
             stream=True,
             stream_cls=openai.AsyncStream[object],

@@ -12,20 +12,26 @@ from agent.money import account
 from agent.money.account import Counter, Granted, Refused
 from agent.store import accounts, ledger, steps, turns
 from agent.store.accounts import HoldRow
-from agent.store.ledger import Booked
+from agent.store.ledger import Booked, Head
 from agent.store.tx import Tx, Value
 from agent.store.work import Done, Reserve, Settle, Work
 from telemetry.attempt import Attempt
 from telemetry.pricing import Cost
 
 
+REMEMBERED = 10_000
+"""Counter ids at most; every turn has a counter of its own."""
+
+
 class Batch:
-    """Runs works for one writer. `counter_ids` is a cache that only ever grows: counters are never deleted."""
+    """Runs works for one writer. What it remembers of committed rows can't change behind it: counters are never
+    deleted, and nobody else writes to this writer's chain."""
 
     def __init__(self, writer: str, lease: int) -> None:
         self.writer = writer
         self.lease = lease
         self._counter_ids: dict[tuple[int, str], int] = {}
+        self._head: Head | None = None
 
     def run(self, tx: Tx, works: Sequence[Work]) -> list[Done]:
         """Decides every work, in order, inside the open transaction `tx`."""
@@ -59,13 +65,15 @@ class Batch:
 
         accounts.write_counters(tx, [c for c in counters.values() if c.seq != before[c.id]])
         if rows:
-            ledger.append(tx, self.writer, rows)
+            self._head = ledger.append(tx, self.writer, rows, self._head or ledger.head(tx, self.writer))
         return results
 
     def _counters_of(self, tx: Tx, ask: Reserve) -> list[int]:
         ids = []
         for limit in ask.limits:
             key = (limit.budget, limit.subject)
+            if len(self._counter_ids) > REMEMBERED:
+                self._counter_ids.clear()
             found = self._counter_ids.get(key)
             if found is None:
                 found = self._counter_ids[key] = accounts.counter_id(tx, limit)
@@ -73,8 +81,9 @@ class Batch:
         return ids
 
     def forget(self) -> None:
-        """After a transaction that did not commit: the counters made in it do not exist."""
+        """After a transaction that did not commit: what was made in it does not exist."""
         self._counter_ids.clear()
+        self._head = None
 
     def _end_holds(self, tx: Tx, works: Sequence[Work], now: int) -> tuple[dict[str, HoldRow], list[HoldRow]]:
         ended = accounts.end_holds(tx, [work.settle.attempt.id for work in works if work.settle])

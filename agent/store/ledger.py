@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
@@ -35,17 +36,28 @@ def new_writer(tx: Tx, writer_id: str) -> None:
     tx.rows(_NEW_WRITER, {"id": writer_id, "digest": GENESIS})
 
 
-def append(tx: Tx, writer_id: str, rows: Sequence[dict[str, Value]]) -> None:
-    """Adds rows to a writer's chain: `digest = sha256(previous || row as a JSON array in column order)`."""
+Head: TypeAlias = tuple[int, str]
+"""How many rows a writer's chain has, and the digest of the last one."""
+
+
+def head(tx: Tx, writer_id: str) -> Head:
     [(n, digest)] = tx.rows(_HEAD, {"writer": writer_id})
     assert isinstance(n, int)
     assert isinstance(digest, str)
+    return n, digest
+
+
+def append(tx: Tx, writer_id: str, rows: Sequence[dict[str, Value]], head: Head) -> Head:
+    """Adds rows to a writer's chain: `digest = sha256(previous || row as a JSON array in column order)`.
+    Its new head."""
+    n, digest = head
     for row in rows:
         n += 1
         row["writer"], row["n"] = writer_id, n
         digest = row["digest"] = link(digest, [row[name] for name in COLUMNS])
     tx.each(_INSERT, rows)
     tx.rows(_MOVE_HEAD, {"writer": writer_id, "n": n, "digest": digest})
+    return n, digest
 
 
 def link(previous: str, values: Sequence[Value]) -> str:

@@ -54,8 +54,9 @@ class Store:
         self._shared = self._write if path == MEMORY else None
         self._read = self._shared or sqlite.connect(path)
         self._pulse = self._shared or sqlite.connect(path, synchronous=synchronous)
+        batch = Batch(self.worker, lease.micros)
         flushes = path != MEMORY and synchronous == "FULL"
-        self._writer = Writer(self._write, Batch(self.worker, lease.micros), flushes=flushes, on_orphan=self._release)
+        self._writer = Writer(self._write, batch, flushes=flushes, inline=path == MEMORY, on_orphan=self._release)
         self._read_tx, self._pulse_tx = SqliteTx(self._read), SqliteTx(self._pulse)
         self._enter()
 

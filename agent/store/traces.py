@@ -50,7 +50,7 @@ _HELD = (
 _PROCESSES = (
     select(ledger.c.epoch, ledger.c.writer, worker.c.host)
     .join(worker, worker.c.id == ledger.c.writer)
-    .where(ledger.c.turn == bindparam("turn_id"), ledger.c.kind.in_(("attempt", "release")))
+    .where(ledger.c.turn == bindparam("turn_id"), ledger.c.kind != "expiry")
     .distinct()
     .order_by(ledger.c.epoch)
 )

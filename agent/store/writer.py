@@ -38,26 +38,45 @@ class OnOrphan(Protocol):
 
 
 class Writer:
-    """`do` hands in a work and returns what became of it. Works with a settle are kept until they are committed."""
+    """`do` hands in a work and returns what became of it. Works with a settle are kept until they are committed.
+    `flushes`: a commit waits for the disk; `inline`: nobody else can be at this store."""
 
-    def __init__(self, connection: sqlite3.Connection, batch: Batch, *, flushes: bool, on_orphan: OnOrphan) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, batch: Batch, *, flushes: bool, inline: bool, on_orphan: OnOrphan
+    ) -> None:
         self._tx = SqliteTx(connection)
         self._connection = connection
         self._batch = batch
         self._on_orphan = on_orphan
         self._queue: deque[tuple[Work, asyncio.Future[Done]]] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._inline = inline
         self._commit_thread = ThreadPoolExecutor(1, "commit") if flushes else None
         self.settles_waiting = 0
 
     async def do(self, work: Work) -> Done:
-        """Commits `work` with whatever else is waiting. Raises `StoreError`, then nothing of it was written."""
+        """Commits `work` with whatever else is waiting. Raises `StoreError`: then nothing of it was written, but a
+        settle in it goes on being tried."""
+        if self._inline and not self._queue:
+            return self._now(work)
         return await self.put(work)
 
     def put(self, work: Work) -> asyncio.Future[Done]:
         future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
         self._take(work, future)
         return future
+
+    def _now(self, work: Work) -> Done:
+        """Nobody else is at a store in memory, and there is no disk to wait for."""
+        sqlite.try_begin(self._connection)
+        try:
+            [done] = self._batch.run(self._tx, [work])
+            self._connection.commit()
+        except BaseException:
+            sqlite.rollback(self._connection)
+            self._batch.forget()
+            raise
+        return done
 
     async def close(self) -> None:
         """Waits for what was handed in, then lets go of the thread."""
@@ -118,14 +137,20 @@ class Writer:
             self._on_orphan(work, done.grant)
 
     def _failed(self, work: Work, future: asyncio.Future[Done], error: Exception) -> None:
+        if not future.done():
+            future.set_exception(StoreError(str(error)) if isinstance(error, sqlite3.Error) else error)
         if work.settle is None:
-            if not future.done():
-                future.set_exception(StoreError(str(error)) if isinstance(error, sqlite3.Error) else error)
             return
         log.error("settle of attempt %s failed, will be tried again: %s", work.settle.attempt.id, error)
         self.settles_waiting += 1
-        asyncio.get_running_loop().call_later(RETRY, self._again, work, future)
+        asyncio.get_running_loop().call_later(RETRY, self._again, work)
 
-    def _again(self, work: Work, future: asyncio.Future[Done]) -> None:
+    def _again(self, work: Work) -> None:
         self.settles_waiting -= 1
-        self._take(work, future)
+        self.put(work).add_done_callback(_heard)
+
+
+def _heard(future: asyncio.Future[Done]) -> None:
+    """Whoever waited for this settle has been told of the first failure; `_failed` has logged this one."""
+    if not future.cancelled():
+        future.exception()

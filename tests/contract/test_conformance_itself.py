@@ -263,6 +263,12 @@ def test_what_a_failed_call_could_not_know_is_not_missed() -> None:
     assert breaches("chat again", lambda _: status("ERROR", "openai.APITimeoutError")(failed)) == []
 
 
+def test_a_measured_call_without_usage_is_found() -> None:
+    usage = [name for name in CHAT if name.startswith("gen_ai.usage.")]
+    findings = breaches("chat", without(*usage))
+    assert [finding.rule for finding in findings] == ["usage", "usage"]
+
+
 def test_a_turn_refused_before_its_first_call_needs_no_usage() -> None:
     bare = without("gen_ai.response.finish_reasons", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
     refused = status("ERROR", "refused_budget")(having(agent__outcome="refused_budget")(bare(trace()["agent"])))

@@ -71,7 +71,9 @@ def emit(exporters: Exporters) -> None:
             LogRecord(event_name="happened", severity_number=SeverityNumber.WARN, attributes={"message": body})
         )
         with tracer.start_as_current_span("child") as child:
-            child.set_attributes({"s": "text", "i": 1, "f": 0.5, "b": True, "l": ["stop", "length"]})
+            child.set_attributes(
+                {"s": "text", "i": 1, "f": 0.5, "b": True, "l": ["stop", "length"], "error.type": "429"}
+            )
             child.add_event("agent.retry", {"error.type": "429"})
             child.set_status(Status(StatusCode.ERROR, "failed"))
         parent.set_attribute("answer", 42)
@@ -83,7 +85,7 @@ def check_all_arrived(collector: Received) -> None:
     collector.wait_for(lambda c: len(c.spans) == 2 and len(c.metrics) == 2 and c.logs)
     child, parent = collector.spans
     assert (child.name, child.kind, child.status, child.status_message) == ("child", "INTERNAL", "ERROR", "failed")
-    assert child.attributes == {"s": "text", "i": 1, "f": 0.5, "b": True, "l": ["stop", "length"]}
+    assert child.attributes == {"s": "text", "i": 1, "f": 0.5, "b": True, "l": ["stop", "length"], "error.type": "429"}
     assert type(child.attributes["i"]) is int
     assert [(event.name, event.attributes) for event in child.events] == [("agent.retry", {"error.type": "429"})]
     assert (child.parent_id, child.trace_id) == (parent.span_id, parent.trace_id)
@@ -259,7 +261,7 @@ def test_a_tree_shows_errors_and_events(otlp_http: Received) -> None:
     )
     assert render(otlp_http.spans, keys=("l", "answer")).splitlines() == [
         "parent CLIENT answer=42",
-        "  child INTERNAL ERROR l=stop,length",
+        "  child INTERNAL ERROR 429 l=stop,length",
         "    * agent.retry 429",
     ]
 

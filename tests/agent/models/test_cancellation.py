@@ -55,6 +55,7 @@ async def test_cancelled_while_text_comes() -> None:
 )
 async def test_cancelled_while_waiting(content: bytes) -> None:
     async with raw_server(content, then="hold") as server, adapter(server.url) as model:
+        asyncio.get_running_loop().set_debug(True)  # so that aiohttp warns of a response left open
         arrived = Arrived()
         others = asyncio.all_tasks()
         task = asyncio.create_task(model.send(b"{}", stream=False, on_text=nothing, time_limit=30, arrived=arrived))

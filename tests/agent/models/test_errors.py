@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 
 import pytest
@@ -55,6 +56,11 @@ async def test_json_error_as_octet_stream() -> None:
     assert (failure.error_type, failure.message) == ("c", "m")
 
 
+async def test_a_compressed_error() -> None:
+    content = gzip.compress(b'{"error":{"code":"c"}}')
+    assert (await ask(answer(content, "content-encoding: gzip", status=400))).failed.error_type == "c"
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [({"detail": "gone"}, "gone"), ({"error": "gone"}, "gone"), ({"message": "gone"}, "gone"), (b"gone", "gone")],
@@ -65,7 +71,7 @@ async def test_message(body: bytes | Json, message: str) -> None:
 
 @pytest.mark.parametrize("where", ["beside", "inside"])
 async def test_usage_in_an_error_body(where: str) -> None:
-    error: dict[str, Json] = {"code": "tool_use_failed"}
+    error: dict[str, Json] = {"code": "invalid_output"}
     body: Json = {"error": error, "usage": USAGE} if where == "beside" else {"error": {**error, "usage": USAGE}}
     failure = (await ask(answer(body, status=400))).failed
     assert failure.reply is not None

@@ -135,10 +135,16 @@ async def test_only_the_first_choice_even_where_both_have_its_index() -> None:
         assert got.replied.message.content == "ab"
 
 
+async def test_only_the_first_choice_where_each_has_its_chunks() -> None:
+    second: Json = {"choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": "stop"}]}
+    got = await ask(stream(text("a"), second, text("b"), done=False))
+    assert (got.shown, got.failed.error_type) == (["a", "b"], "stream_truncated")
+
+
 async def test_azure() -> None:
     first: Json = {"id": "", "model": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
     filtered: Json = {"choices": [{"index": 0, "finish_reason": None, "content_filter_results": {"hate": {}}}]}
-    got = await ask(stream(first, text("x"), filtered, STOP))
+    got = await ask(stream(first, text("x"), filtered, STOP, {"model": "", "choices": []}))
     assert (got.replied.message.content, got.replied.response_model, got.replied.response_id) == ("x", "m-2026", "c1")
 
 

@@ -1,0 +1,133 @@
+"""What can stop a command, told to whoever must act: a message, an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from agent.cli.documents import write
+
+if TYPE_CHECKING:
+    from agent.config.problems import Problem
+    from agent.types import Json
+
+Kind = Literal["usage", "configuration", "caller", "store", "taken_over", "interrupted", "terminated"]
+"""`usage`: what was typed. `configuration`: `config/` or the environment. `caller`: what was asked for can't be had.
+`taken_over`: another process goes on with the turn."""
+
+
+class CannotStart(Exception):
+    """Something outside of `config/` is not as it must be: the environment, a port, the store's file."""
+
+
+class Mistyped(Exception):
+    """An argument names something that isn't there."""
+
+
+class Stopped(Exception):
+    """A signal asked this process to end; what was under way has been ended."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(f"stopped by {number.name}")
+        self.number = number
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a command ended. `problems` are those of the configuration."""
+
+    kind: Kind
+    message: str
+    exit_code: int
+    problems: Sequence[Problem] = ()
+
+    def document(self) -> dict[str, Json]:
+        from agent.cli.documents import problem
+
+        return {
+            "error": {
+                "kind": self.kind,
+                "message": self.message,
+                "exit_code": self.exit_code,
+                "problems": [problem(each) for each in self.problems],
+            }
+        }
+
+
+def told(as_json: bool, command: Callable[[], int]) -> int:
+    """The edge of every command: its exit code. What nobody but a developer can put right goes through as it is."""
+    try:
+        return command()
+    except BaseException as error:  # noqa: BLE001  the edge
+        if _is_broken_pipe(error):
+            _abandon_stdout()
+            return 1
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        show(failure, as_json)
+        return failure.exit_code
+
+
+def _is_broken_pipe(error: BaseException) -> bool:
+    """Also where it came up in one of several tasks."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(BrokenPipeError) is not None
+    return isinstance(error, BrokenPipeError)
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """None for what is a defect of this program."""
+    from agent.config.problems import ConfigError
+
+    if isinstance(error, ConfigError):
+        return Failure("configuration", str(error), 2, error.problems)
+    if isinstance(error, Mistyped):
+        return Failure("usage", str(error), 2)
+    if isinstance(error, CannotStart):
+        return Failure("configuration", str(error), 2)
+    if isinstance(error, KeyboardInterrupt):
+        error = Stopped(signal.SIGINT)
+    if isinstance(error, Stopped):
+        return Failure("interrupted" if error.number == signal.SIGINT else "terminated", str(error), 128 + error.number)
+    return _of_the_agent(error)
+
+
+def _of_the_agent(error: BaseException) -> Failure | None:
+    from agent.journal import TakenOver
+    from agent.opening import CallerError
+    from agent.prompts.templates import PromptError
+    from agent.store.errors import NoStore, StoreError, StoreNewer
+    from agent.tools.registry import ToolModuleError
+    from telemetry.pricing import PricingError
+
+    if isinstance(error, PromptError | ToolModuleError | PricingError | StoreNewer | NoStore):
+        return Failure("configuration", str(error), 2)
+    if isinstance(error, CallerError):
+        return Failure("caller", str(error), 2)
+    if isinstance(error, TakenOver):
+        return Failure("taken_over", "another process has taken this turn over and goes on with it", 1)
+    if isinstance(error, StoreError):
+        return Failure("store", str(error), 1)
+    return None
+
+
+def show(failure: Failure, as_json: bool) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        if as_json:
+            write(failure.document())
+            return
+        from agent.cli.terminal import err, safe
+
+        if failure.message:
+            err().print(safe(failure.message), style="red", soft_wrap=True)
+
+
+def _abandon_stdout() -> None:
+    """Whoever read it is gone: what is still buffered for it must not fail once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,77 @@
+"""What is said after an answer: who answered, how it ended, what it cost, what is left, and how to find it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agent.cli.terminal import safe, seconds, tokens, usd
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from agent.app import App
+    from agent.cli.budgets import Standing
+    from agent.types import TurnResult
+
+
+def stand_in(app: App, result: TurnResult) -> bool:
+    """Whether the offline model answered, or would have."""
+    names = result.models or [target.name for target in app.agents[result.agent].chain]
+    return any(app.config.models.models[name].provider == "offline" for name in names)
+
+
+def show(console: Console, app: App, result: TurnResult, budgets: Sequence[Standing]) -> None:
+    from rich.table import Table
+
+    if stand_in(app, result):
+        console.print(_stand_in(app, result), style="bold yellow", soft_wrap=True)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in _rows(app, result, budgets):
+        table.add_row(name, safe(value))
+    console.print(table)
+
+
+def brief(result: TurnResult) -> str:
+    """In one line, between the turns of a chat."""
+    ended = result.outcome if result.reason is None else f"{result.outcome}: {result.reason}"
+    return f"{ended} · {seconds(int(result.seconds * 1e6))} · {usd(result.cost_nano_usd)} · turn {result.turn_id}"
+
+
+def _stand_in(app: App, result: TurnResult) -> str:
+    first = app.config.agents.agents[result.agent].models[0]
+    variable = app.config.models.models[first].api_key_env
+    instead = f" Set {variable} to ask {first}." if variable else ""
+    return f"The offline stand-in answered, not a real model.{instead}"
+
+
+def _rows(app: App, result: TurnResult, budgets: Sequence[Standing]) -> list[tuple[str, str]]:
+    usage = result.usage
+    counted = f"{tokens(usage.input_tokens)} tokens in, {tokens(usage.output_tokens)} out"
+    rows = [("outcome", f"{result.outcome} in {seconds(int(result.seconds * 1e6))}")]
+    if result.reason:
+        rows.append(("reason", result.reason))
+    rows.append(("cost", f"{usd(result.cost_nano_usd)} for {counted}"))
+    rows += [(f"budget {each.name}", _left(each)) for each in budgets]
+    return [
+        *rows,
+        ("prompt", f"{result.prompt_name}@{result.prompt_version}"),
+        ("model", ", ".join(_model(app, name) for name in result.models) or "none answered"),
+        ("trace", result.trace_id),
+        ("turn", f"{result.turn_id}   (agent trace {result.turn_id})"),
+        ("conversation", result.conversation_id),
+    ]
+
+
+def _left(budget: Standing) -> str:
+    if budget.left is None:
+        return f"{usd(budget.charged)} charged, no limit"
+    held = f", {usd(budget.held)} held by calls under way" if budget.held else ""
+    return f"{usd(budget.left)} left of {usd(budget.limit or 0)}{held}"
+
+
+def _model(app: App, name: str) -> str:
+    config = app.config.models.models[name]
+    return name if config.model == name else f"{name} ({config.provider}/{config.model})"
