@@ -142,7 +142,7 @@ def read(tx: Tx, turn_id: str) -> TurnTree:
     fields = dict(zip(turns.TURN_COLUMNS, row, strict=True))
     booked = traces.booked(tx, turn_id)
     calls = [*_calls(booked), *map(_open_call, traces.held(tx, turn_id))]
-    nodes = [*_joined(calls), *_tools(tx, turn_id)]
+    nodes: list[Node] = [*_joined(calls), *_tools(tx, turn_id)]
     measured = [row for row in booked if row.quality == "measured"]
     traceparent = fields["traceparent"]
     return TurnTree(

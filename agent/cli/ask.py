@@ -28,10 +28,11 @@ EXAMPLES = """\
   git diff | agent ask - --json | jq -r .text
 
 [bold]JSON[/bold]
-  turn_id conversation_id trace_id agent outcome text reason models stand_in seconds
-  prompt {name version} · usage {input_tokens output_tokens} · cost {nano_usd usd}
-  budgets [{name limit charged held left}], each sum as cost · trace (with --trace) as of agent trace
-  or error {kind message exit_code problems}. null is unknown, never zero.\
+  turn_id conversation_id trace_id agent outcome text reason models
+  stand_in seconds prompt {name version} usage {input_tokens output_tokens}
+  cost {nano_usd usd} budgets [{name limit charged held left}], sums as cost,
+  and with --trace: trace, as of agent trace.
+  Or error {kind message exit_code problems}. null is unknown, never zero.\
 """
 PACE = 0.004
 """Seconds between two pieces of the stand-in's text, so that somebody at a terminal sees that it streams."""

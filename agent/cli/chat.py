@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,13 +10,13 @@ from agent.cli import documents, trailer
 from agent.cli.budgets import standings
 from agent.cli.common import AgentName, AsJson, ConversationId, MetricsPort, NoStream, User, common, named_agent, opened
 from agent.cli.failures import told
-from agent.cli.lines import Lines
 from agent.cli.run import Signals, run
 from agent.cli.terminal import note, out
 from agent.cli.watching import Watching
 
 if TYPE_CHECKING:
     from agent.app import App
+    from agent.cli.lines import Lines
     from agent.types import Caller, Json, TurnResult
 
 EXAMPLES = """\
@@ -27,11 +25,12 @@ EXAMPLES = """\
   agent chat --conversation 01a2…
   printf 'My printer jams\\nIt is U-456 asking\\n' | agent chat --json
 
-Ctrl-C ends the turn under way, and the chat where none is. /quit or Ctrl-D end the chat. Turns of processes that
-died are gone on with meanwhile.
+Ctrl-C ends the turn under way, or else the chat; so do /quit and Ctrl-D.
+Turns that dead processes left are gone on with meanwhile.
 
 [bold]JSON[/bold]
-  conversation_id turns, each of them as of agent ask; or error {kind message exit_code problems}\
+  conversation_id turns, a list of what agent ask gives;
+  or error {kind message exit_code problems}\
 """
 QUIT = "/quit"
 
@@ -51,10 +50,12 @@ def chat(
     """
 
     async def work(signals: Signals) -> int:
+        from agent.cli.lines import Lines
         from agent.types import Caller
 
         async with opened(common(context).settings(), metrics_port=metrics_port, take_over=True) as app:
             talk = Chat(app, named_agent(app, agent), Caller(user=user), conversation, not no_stream, as_json)
+            talk.begin()
             with Lines() as lines:
                 await talk.run(lines, signals)
             talk.end()
@@ -75,14 +76,21 @@ class Chat:
         self.as_json = as_json
         self.ended: list[TurnResult] = []
 
+    def begin(self) -> None:
+        agent = self.agent or self.app.config.agents.default
+        if not self.as_json and self.app.stand_in:
+            trailer.label(out(), self.app, agent)
+
     async def run(self, lines: Lines, signals: Signals) -> None:
         """Until the input ends. Ctrl-C while a turn runs ends that turn only."""
+        from asyncio import CancelledError
+
         while (line := await lines.next()) is not None and line.strip() != QUIT:
             if not line.strip():
                 continue
             try:
                 await self._turn(line)
-            except asyncio.CancelledError:
+            except CancelledError:
                 if not signals.forgive():
                     raise
                 note("\ncancelled; what had been asked of the model is paid for")
@@ -124,5 +132,3 @@ class Chat:
             trailer.show(console, self.app, self.ended[-1], standings(self.app, self.ended[-1]))
         if self.conversation:
             console.print(f"Go on with: agent chat --conversation {self.conversation}", soft_wrap=True)
-
-

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write(document: dict[str, Json]) -> None:
-    """The one thing on stdout. ASCII, so that no terminal's encoding matters, and one line, so that logs can hold it."""
+    """The one thing on stdout: one line, and ASCII, so that no encoding matters."""
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 

@@ -63,7 +63,7 @@ def told(as_json: bool, command: Callable[[], int]) -> int:
     """The edge of every command: its exit code. What nobody but a developer can put right goes through as it is."""
     try:
         return command()
-    except BaseException as error:  # noqa: BLE001  the edge
+    except BaseException as error:
         if _is_broken_pipe(error):
             _abandon_stdout()
             return 1

@@ -17,15 +17,16 @@ from agent.cli.failures import Failure, show
 EXIT_CODES = """\
 [bold]Exit codes[/bold]
   0    answered, or done
-  1    ended without an answer: a limit, a refusal, the provider down, the store busy
+  1    ended without an answer: a limit, a refusal, the provider down
   2    usage or configuration; the message says what to put right
-  130  Ctrl-C; 143 SIGTERM. The turn under way is ended and paid for first.
+  130  Ctrl-C, 143 SIGTERM: the turn under way is ended and paid for first
 
 [bold]Environment[/bold]
-  OPENAI_API_KEY, OPENAI_BASE_URL   the real model; without a key the offline stand-in answers
-  AGENT_CONFIG                      the folder of the configuration, in place of ./config
-  AGENT_STORE                       sqlite:///PATH of the store, in place of ./.agent/store.db
-  OTEL_*                            where traces, metrics and logs go\
+  OPENAI_API_KEY   for a real model; without it the offline stand-in answers
+  OPENAI_BASE_URL  any compatible endpoint
+  AGENT_CONFIG     the configuration's folder, in place of ./config
+  AGENT_STORE      sqlite:///PATH of the store, in place of ./.agent/store.db
+  OTEL_*           where traces, metrics and logs go\
 """
 
 app = typer.Typer(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,7 +14,7 @@ from agent.cli.budgets import standings
 from agent.cli.common import AsJson, MetricsPort, common, opened
 from agent.cli.failures import told
 from agent.cli.run import Signals, run
-from agent.cli.terminal import err, note, out, usd
+from agent.cli.terminal import err, note, out, safe
 
 if TYPE_CHECKING:
     from agent.app import App
@@ -25,15 +25,25 @@ EXAMPLES = """\
   agent resume
   agent resume --json | jq '.turns[] | [.turn_id, .outcome]'
 
-A process counts as dead once its lease has run out (15 s after its last beat, unless AGENT_STORE says otherwise).
-Processes that live keep their turns, and are not waited for.
+A process counts as dead once its lease has run out, 15 s after its last beat
+unless AGENT_STORE says otherwise. One that lives keeps its turns and is not
+waited for.
 
 [bold]JSON[/bold]
-  turns, each of them as of agent ask · unfinished [turn_id]: no agent or no prompt version for them here;
+  turns, a list of what agent ask gives; left, the ids of turns that another
+  process has, or whose agent or prompt isn't configured here;
   or error {kind message exit_code problems}\
 """
 LOOK = 0.25
 """Seconds between two looks at others' leases: no file tells when another process has written to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What was gone on with, and the turns that were waiting and were not."""
+
+    results: Sequence[TurnResult]
+    left: Sequence[str]
 
 
 def resume(context: typer.Context, metrics_port: MetricsPort = None, as_json: AsJson = False) -> int:
@@ -45,15 +55,17 @@ def resume(context: typer.Context, metrics_port: MetricsPort = None, as_json: As
     async def work(_: Signals) -> int:
         async with opened(common(context).settings(), metrics_port=metrics_port) as app:
             await _others_have_ended(app)
-            results = await _resumed(app)
-            (_write if as_json else _show)(app, results)
-        return 0 if all(result.outcome == "answered" for result in results) else 1
+            resumed = await _resumed(app)
+            (_write if as_json else _show)(app, resumed)
+        return 0 if all(result.outcome == "answered" for result in resumed.results) else 1
 
     return told(as_json, lambda: run(work))
 
 
 async def _others_have_ended(app: App) -> None:
-    """Waits until every other process that owns a turn has moved its lease on, has left, or was declared dead."""
+    """Waits until every other process that owns a turn has moved its lease on, or its turns were queued."""
+    import asyncio
+
     first = _leases(app)
     silent = first
     with _waiting() as tell:
@@ -61,3 +73,65 @@ async def _others_have_ended(app: App) -> None:
             tell(len(silent), max(silent.values()) - app.services.store.read(lambda tx: tx.now()))
             await asyncio.sleep(LOOK)
             silent = {worker: until for worker, until in _leases(app).items() if first.get(worker) == until}
+
+
+def _leases(app: App) -> dict[str, int]:
+    from agent.store import underway
+
+    store = app.services.store
+    return store.read(lambda tx: underway.leases(tx, store.worker))
+
+
+@contextlib.contextmanager
+def _waiting() -> Iterator[Callable[[int, int], None]]:
+    """Gives what tells people how long it may take: a line that changes on a terminal, else one line once."""
+    console = err()
+    told_once = False
+    with console.status("looking for unfinished turns") as status:
+
+        def tell(processes: int, micros: int) -> None:
+            nonlocal told_once
+            text = f"waiting up to {max(micros, 0) / 1e6:.0f} s for {processes} silent process(es) to be dead or alive"
+            status.update(text)
+            if not console.is_terminal and not told_once:
+                note(text)
+            told_once = True
+
+        yield tell
+
+
+async def _resumed(app: App) -> Resumed:
+    """Ctrl-C gives the turn under way back, for another process to go on with."""
+    import asyncio
+
+    from agent.store import turns
+
+    waiting = app.services.store.read(lambda tx: turns.queued(tx, tx.now()))
+    task = asyncio.create_task(app.resume())
+    try:
+        results = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await app.hand_back()
+        await asyncio.wait([task])
+        raise
+    ended = {result.turn_id for result in results}
+    return Resumed(results, [turn for turn in waiting if turn not in ended])
+
+
+def _write(app: App, resumed: Resumed) -> None:
+    ended: list[Json] = [
+        documents.result(each, standings(app, each), trailer.stand_in(app, each)) for each in resumed.results
+    ]
+    documents.write({"turns": ended, "left": list(resumed.left)})
+
+
+def _show(app: App, resumed: Resumed) -> None:
+    console = out()
+    if not resumed.results and not resumed.left:
+        console.print("Nothing to resume.")
+    for each in resumed.results:
+        console.print(f"{each.turn_id}  {trailer.brief(each)}", soft_wrap=True)
+        if each.text:
+            console.print(safe(each.text), soft_wrap=True)
+    for turn in resumed.left:
+        console.print(f"{turn}  not gone on with here: another process has it, or its agent or prompt isn't configured")

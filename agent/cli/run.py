@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,6 +17,8 @@ class Signals:
     process as if nobody listened."""
 
     def __init__(self) -> None:
+        import asyncio
+
         self.received: signal.Signals | None = None
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -57,15 +58,19 @@ class Signals:
 
 def run(work: Work) -> int:
     """Runs a command's work to its exit code. Raises `Stopped` where a signal ended it, and what the work raises."""
+    import asyncio
+
     return asyncio.run(_run(work))
 
 
 async def _run(work: Work) -> int:
+    from asyncio import CancelledError
+
     signals = Signals()
     with signals.listening():
         try:
             return await work(signals)
-        except asyncio.CancelledError:
+        except CancelledError:
             if signals.received is None:
                 raise
             raise Stopped(signals.received) from None

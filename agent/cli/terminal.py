@@ -39,7 +39,7 @@ def _console(*, stderr: bool) -> Console:
 
     class Quiet(Console):
         def on_broken_pipe(self) -> None:
-            raise  # noqa: PLE0704  Rich would end the process from wherever it is
+            raise  # as it came: Rich would end the process from wherever it is
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPED_WIDTH

@@ -25,7 +25,7 @@ def show(console: Console, app: App, result: TurnResult, budgets: Sequence[Stand
     from rich.table import Table
 
     if stand_in(app, result):
-        console.print(_stand_in(app, result), style="bold yellow", soft_wrap=True)
+        label(console, app, result.agent)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -40,11 +40,12 @@ def brief(result: TurnResult) -> str:
     return f"{ended} · {seconds(int(result.seconds * 1e6))} · {usd(result.cost_nano_usd)} · turn {result.turn_id}"
 
 
-def _stand_in(app: App, result: TurnResult) -> str:
-    first = app.config.agents.agents[result.agent].models[0]
+def label(console: Console, app: App, agent: str) -> None:
+    """So that nobody takes the stand-in for a model."""
+    first = app.config.agents.agents[agent].models[0]
     variable = app.config.models.models[first].api_key_env
     instead = f" Set {variable} to ask {first}." if variable else ""
-    return f"The offline stand-in answered, not a real model.{instead}"
+    console.print(f"The offline stand-in answers, not a real model.{instead}", style="bold yellow", soft_wrap=True)
 
 
 def _rows(app: App, result: TurnResult, budgets: Sequence[Standing]) -> list[tuple[str, str]]:

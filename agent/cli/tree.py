@@ -103,7 +103,7 @@ def _notes(node: ChatNode, attempt: AttemptNode) -> list[str]:
     notes = {
         "release": ["not billed"],
         "expiry": ["its process died: charged at its bound"],
-        "open": ["under way, cost held"],
+        "open": ["not settled yet: its bound is held"],
     }.get(attempt.kind, [])
     if attempt.corrected:
         notes = ["corrected after its process had been declared dead"]
