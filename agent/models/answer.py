@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from time import perf_counter
 from typing import Protocol
 
@@ -12,6 +13,12 @@ from agent.models.failures import broken, error_in, refused
 from agent.models.protocol import OnText
 from agent.models.sse import BadEvent, Event, EventReader
 from agent.types import Json
+
+
+_HEAD = 8
+"""Bytes that tell an event from JSON."""
+
+_EVENT = re.compile(rb"(?:data|event|id|retry|error)? *:")
 
 
 class Bytes(Protocol):
@@ -29,20 +36,30 @@ class AnswerReader:
         self._clock = clock
         self._on_text = on_text
         self._last = started
+        self._stream = False
 
     async def read(self, content: Bytes, content_type: str, stream: bool) -> None:
-        """`stream` says what was asked for; the answer's own content type wins where it is clear."""
-        if "event-stream" in content_type or (stream and "json" not in content_type):
-            await self._events(content)
+        """`stream` says what was asked for. What came is read for what it is, whatever it is called."""
+        self._stream = stream
+        head = await self._head(content)
+        if _is_events(head.lstrip(b" \t\r\n\xef\xbb\xbf"), content_type, stream):
+            await self._events(head, content)
         else:
-            await self._whole(content)
+            await self._whole(head, content)
         if not self._assembly.began:
             raise broken("malformed", "no_choices", "The answer has no choice.", self._arrived)
 
-    async def _events(self, content: Bytes) -> None:
+    async def _head(self, content: Bytes) -> bytes:
+        head = b""
+        while len(head.lstrip()) < _HEAD and (data := await self._next(content)):
+            head += data
+        return head
+
+    async def _events(self, head: bytes, content: Bytes) -> None:
         reader = EventReader()
         try:
-            while data := await self._next(content):
+            while data := head or await self._next(content):
+                head = b""
                 self._clock.pause()
                 for event in reader.feed(data):
                     await self._take(event)
@@ -59,7 +76,7 @@ class AnswerReader:
 
     async def _take(self, event: Event) -> None:
         if event.done:
-            self._assembly.done = True
+            self._assembly.done = self._arrived.usage_final = True
         elif event.error:
             raise refused(event.body, None, self._arrived)
         elif isinstance(event.body, dict):
@@ -67,6 +84,8 @@ class AnswerReader:
             await self._feed(event.body)
 
     def _time(self) -> None:
+        if not self._stream:
+            return
         now = perf_counter()
         if self._arrived.first_chunk is None:
             self._arrived.first_chunk = now - self._last
@@ -74,8 +93,8 @@ class AnswerReader:
             self._arrived.chunk_gaps.append(now - self._last)
         self._last = now
 
-    async def _whole(self, content: Bytes) -> None:
-        pieces = []
+    async def _whole(self, head: bytes, content: Bytes) -> None:
+        pieces = [head]
         while data := await self._next(content):
             pieces.append(data)
         try:
@@ -85,6 +104,8 @@ class AnswerReader:
         if not isinstance(body, dict):
             raise broken("malformed", "not_json", "The answer is no JSON object.", self._arrived)
         self._clock.pause()
+        self._arrived.usage_final = True
+        self._time()
         await self._feed(body)
 
     async def _feed(self, body: dict[str, Json]) -> None:
@@ -94,3 +115,10 @@ class AnswerReader:
             await self._on_text(text)
         if error_in(body):
             raise refused(body, None, self._arrived)
+
+
+def _is_events(head: bytes, content_type: str, stream: bool) -> bool:
+    if head.startswith((b"{", b"[")):
+        return False
+    named = "event-stream" in content_type or (stream and "json" not in content_type)
+    return named or _EVENT.match(head) is not None

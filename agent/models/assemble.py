@@ -36,10 +36,12 @@ class Assembly:
             self.arrived.usage_body = body
         choice = self._first_choice(body)
         if choice is None:
+            self.arrived.usage_final |= self.arrived.usage_body is body
             return ""
         if isinstance(choice.get("usage"), dict) and not body.get("usage"):
             self.arrived.usage_body = {**body, "usage": choice["usage"]}
         self.arrived.finish_reason = string(choice.get("finish_reason"))[:64] or self.arrived.finish_reason
+        self.arrived.usage_final |= bool(self.arrived.finish_reason)
         return self._message(choice)
 
     def _identify(self, body: Mapping[str, Json]) -> None:

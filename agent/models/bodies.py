@@ -17,18 +17,22 @@ def parse(data: bytes) -> Json:
         pass
     try:
         # The standard library also takes what orjson does not: half a surrogate pair, NaN.
-        value: Json = json.loads(data.decode("utf-8-sig", "replace"))
+        return scrub(json.loads(data.decode("utf-8-sig", "replace")))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    return scrub(value)
 
 
 def dumps(value: Json) -> bytes:
-    """`value` as JSON. Lone surrogates, which no provider can read (two answer 500), become U+FFFD."""
+    """`value` as JSON. Lone surrogates, which no provider can read (two answer 500), become U+FFFD.
+    Raises ValueError for what is nested too deeply."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
+        pass
+    try:
         return orjson.dumps(scrub(value))
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise ValueError("nested too deeply") from error
 
 
 def scrub(value: Json) -> Json:

@@ -62,7 +62,7 @@ def refused(body: Json, status: int | None, arrived: Arrived, retry_after: float
     error = (error_in(body) or body) if isinstance(body, dict) else body
     for part in (body, error):
         if isinstance(part, dict) and states_usage(part):
-            arrived.usage_body = part
+            arrived.usage_body, arrived.usage_final = part, True
     said = stated(error)
     kind, error_type, billed = classify(said, status)
     if arrived.anything():

@@ -1,8 +1,7 @@
 """Chat Completions through the OpenAI SDK: one HTTP request per `send`, read as bytes.
 
-`client.post(cast_to=Response)` is the SDK's way to call any endpoint: its authentication, headers and typed errors
-without its models. `stream=True` leaves the body to us, so that streamed, unstreamed and mislabelled answers take one
-way and what had arrived before an error is not lost.
+The SDK's authentication, headers and typed errors are used (`sdk.py`), its models are not: the body is left to us, so
+that streamed, unstreamed and mislabelled answers take one way and what had arrived before an error is not lost.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from agent.config import FailureKind, ModelConfig
 from agent.models import wire
-from agent.models.answer import AnswerReader, Bytes
+from agent.models.answer import AnswerReader
 from agent.models.assemble import Assembly
 from agent.models.bodies import parse
 from agent.models.clock import Clock
@@ -27,42 +26,19 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-_NOT_SENT = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
-"""`X-Stainless-…` headers: what machine we run on is nobody's business, and each header costs time three times."""
+    from agent.models.transport import Body
 
 
 class OpenAIChat:
     """A `Model`. Without `api_key` no authorization is sent. Raises ValueError for reserved `parameters`."""
 
     def __init__(self, config: ModelConfig, api_key: str | None, base_url: str | None = None) -> None:
-        import httpx2
-        import openai
-
-        from agent.models.transport import HttpClient
+        from agent.models.sdk import Client
 
         if reserved := sorted(wire.RESERVED & config.parameters.keys()):
             raise ValueError(f"parameters may not set {', '.join(reserved)}")
-        base = httpx2.URL(base_url or config.base_url)
-        path, question, query = base.raw_path.partition(b"?")
-        url = base.copy_with(raw_path=path.rstrip(b"/") + b"/chat/completions" + question + query)
-        omit = openai.Omit()
         self._config = config
-        self._url = str(url)
-        self._timeout = httpx2.Timeout(None, connect=config.timeouts.connect)
-        self._headers: dict[str, str | openai.Omit] = {
-            "Content-Type": "application/json",
-            "X-Stainless-Retry-Count": omit,
-            "X-Stainless-Read-Timeout": omit,
-        }
-        if not api_key:
-            self._headers["Authorization"] = omit
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key or "none",
-            base_url=str(base),
-            max_retries=0,
-            http_client=HttpClient(url),
-            default_headers=cast("dict[str, str]", {f"X-Stainless-{name}": omit for name in _NOT_SENT}),
-        )
+        self._client = Client(base_url or config.base_url, api_key, config.timeouts.connect)
 
     @property
     def config(self) -> ModelConfig:
@@ -90,16 +66,17 @@ class OpenAIChat:
         assembly = Assembly(arrived)
         reader = AnswerReader(assembly, clock, on_text, perf_counter())
         try:
-            async with clock.timer:
-                clock.await_first_byte()
+            clock.await_first_byte()
+            async with clock:
                 arrived.sent = True
-                response = await self._post(body, headers)
+                response = await self._client.ask(body, headers)
+                content = cast("Body", response.stream)
                 try:
-                    await reader.read(cast("Bytes", response.stream), response.headers.get("content-type", ""), stream)
+                    await reader.read(content, response.headers.get("content-type", ""), stream)
                 finally:
-                    await response.aclose()
+                    content.close()
         except TimeoutError as error:
-            if not clock.timer.expired():
+            if not clock.expired():
                 raise  # the consumer's own
             if not assembly.ended:
                 raise broken("timeout", clock.running, "Out of time.", arrived) from error
@@ -107,23 +84,6 @@ class OpenAIChat:
             if not assembly.ended:
                 raise _failed(error, arrived) from error
         return arrived.reply()
-
-    async def _post(self, body: bytes, headers: Mapping[str, str] | None) -> httpx2.Response:
-        import httpx2
-        import openai
-
-        response: object = await self._client.post(
-            self._url,
-            cast_to=httpx2.Response,
-            content=body,
-            options={
-                "headers": {**self._headers, **headers} if headers else self._headers,
-                "timeout": self._timeout,
-            },
-            stream=True,
-            stream_cls=openai.AsyncStream[object],
-        )
-        return cast("httpx2.Response", response)  # with this `cast_to` the SDK makes no stream of it
 
     async def close(self) -> None:
         await self._client.close()

@@ -58,7 +58,8 @@ class Arrived:
     """What has come of one answer so far. The caller makes and keeps it, so that it outlives a cancelled `send`.
 
     `sent`: the request may have left. `shown`: text was given to `on_text`. `usage_body` is the last piece of the
-    answer that stated usage: the counts are cumulative where they come more than once.
+    answer that stated usage: the counts are cumulative where they come more than once. `usage_final`: nothing was to
+    follow that would have added to it; counts so far of an answer that broke off are less than what is billed.
     """
 
     sent: bool = False
@@ -71,6 +72,7 @@ class Arrived:
     service_tier: str | None = None
     system_fingerprint: str | None = None
     usage_body: Mapping[str, Json] | None = None
+    usage_final: bool = False
     first_chunk: float | None = None
     chunk_gaps: list[float] = field(default_factory=list)
 
@@ -79,13 +81,14 @@ class Arrived:
 
     def reply(self) -> Reply:
         """The reply as far as it has come. A finish reason that was expected and did not come is `error`."""
-        reported = None if self.usage_body is None else read_usage(self.usage_body)
+        reported = read_usage(self.usage_body) if self.usage_body is not None and self.usage_final else None
         return Reply(
             message=Message("assistant", "".join(self.text), _tool_calls(self.calls)),
             finish_reasons=(self.finish_reason or "error",),
             response_id=self.response_id,
             response_model=self.response_model,
             usage=None if reported is None else reported.usage,
+            usage_stated=reported is not None,
             stated_usd=None if reported is None else reported.stated_usd,
             service_tier=self.service_tier,
             system_fingerprint=self.system_fingerprint,

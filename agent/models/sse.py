@@ -2,7 +2,7 @@
 
 The readers of the SDK and of httpx2 follow the standard to the letter and so lose what is sent in practice: ` data:`
 with a leading space is an unknown field to them, an `error:` field is silently skipped, and after an `id:` each
-keep-alive is an event with empty data, which is not JSON. They are also a quarter dearer per stream.
+keep-alive is an event with empty data, which is not JSON. They also make a stream a fifth dearer.
 """
 
 from __future__ import annotations

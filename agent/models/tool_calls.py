@@ -66,11 +66,18 @@ def _read(item: dict[str, Json]) -> ArrivedCall | None:
     if not isinstance(function, dict):
         log.warning("a tool call that is not a function call was ignored")
         return None
-    arguments = function.get("arguments")
-    if isinstance(arguments, dict):
-        arguments = dumps(arguments).decode()
-    text = string(arguments)
+    text = _text_of(function.get("arguments"))
     return ArrivedCall(string(item.get("id")), string(function.get("name")), [text] if text else [])
+
+
+def _text_of(arguments: Json) -> str:
+    """Some servers send the object itself."""
+    if not isinstance(arguments, dict):
+        return string(arguments)
+    try:
+        return dumps(arguments).decode()
+    except ValueError as error:
+        return f"({error})"  # no JSON: the model is told so, and the tool is not run
 
 
 def _is_another(piece: ArrivedCall, call: ArrivedCall) -> bool:

@@ -1,0 +1,61 @@
+"""The OpenAI SDK's client for one question asked again and again: requests that differ in their body only.
+
+Everything but the body is the SDK's doing (authentication, headers, address) and so is what becomes of an answer (typed
+errors); it is done once, where the SDK does it for every request. Only imported late: openai is heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import httpx2
+import openai
+from openai._models import FinalRequestOptions
+
+from agent.models.transport import HttpClient, Post
+
+_NOT_SENT = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
+"""`X-Stainless-…` headers: what machine we run on is nobody's business, and each header costs time three times."""
+
+_STREAM = openai.AsyncStream[object]
+
+
+class Client(openai.AsyncOpenAI):
+    """Asks the chat completions below `base_url`, whose query is kept. Without `api_key` no authorization is sent."""
+
+    def __init__(self, base_url: str, api_key: str | None, connect_timeout: float) -> None:
+        omit = openai.Omit()
+        base = httpx2.URL(base_url)
+        path, question, query = base.raw_path.partition(b"?")
+        url = base.copy_with(raw_path=path.rstrip(b"/") + b"/chat/completions" + question + query)
+        super().__init__(
+            api_key=api_key or "none",
+            base_url=base_url,
+            max_retries=0,
+            http_client=HttpClient(url, connect_timeout),
+            default_headers=cast("dict[str, str]", {f"X-Stainless-{name}": omit for name in _NOT_SENT}),
+        )
+        self._plain: dict[str, str | openai.Omit] = {
+            "Content-Type": "application/json",
+            "X-Stainless-Retry-Count": omit,
+            "X-Stainless-Read-Timeout": omit,
+        }
+        if not api_key:
+            self._plain["Authorization"] = omit
+        self._options = FinalRequestOptions(method="post", url=str(url))
+        self._first: Post | None = None
+
+    async def ask(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+        """The answer's head, its body unread. Raises openai.APIError where it is an error, or there is none."""
+        given = {**self._plain, **headers} if headers else self._plain
+        options = self._options.model_copy(update={"headers": given, "content": body})
+        answer: object = await self.request(httpx2.Response, options, stream=True, stream_cls=_STREAM)
+        return cast("httpx2.Response", answer)  # with this `cast_to` the SDK makes no stream of it
+
+    def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
+        if options.headers is not self._plain:
+            return super()._build_request(options, retries_taken=retries_taken)
+        if self._first is None:
+            self._first = cast("Post", super()._build_request(options, retries_taken=retries_taken))
+        return self._first.with_body(cast("bytes", options.content))
