@@ -35,6 +35,8 @@ def take_up(turn: Turn, reply: ModelStep, tools: Mapping[str, Tool]) -> Taken:
     if reply.closing:
         return Taken(replace(reply, message=replace(reply.message, tool_calls=())), (), None, ())
     calls = reply.message.tool_calls
+    if not calls:
+        return Taken(reply, (), None, ())
     kept, dropped = calls[: turn.bounds.calls_per_reply], calls[turn.bounds.calls_per_reply :]
     past = _past(turn)
     number = sum(1 for _ in turn.models())

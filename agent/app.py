@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 OPENINGS = 3
 """How often a conversation may have gone on between being read and being taken."""
 
+STOPPING = 5.0
+"""Seconds that running turns get to stop when the program does."""
 
 LOCAL = Caller()
 """Whoever sits at this machine."""
@@ -56,6 +58,7 @@ class App:
         self.stand_in = stand_in
         self._resuming: asyncio.Task[None] | None = None
         self._running: dict[asyncio.Task[object], Conversing] = {}
+        self._idle = asyncio.Event()
 
     @staticmethod
     @contextlib.asynccontextmanager
@@ -177,6 +180,7 @@ class App:
             return await running
         finally:
             del self._running[task]
+            self._idle.set()
 
     def cancel(self) -> None:
         """This process was declared dead: its turns are another's now."""
@@ -187,6 +191,11 @@ class App:
     async def hand_back(self) -> None:
         """Stops what runs without ending it: once this process has left, another one may go on with it."""
         self.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOPPING):
+                while self._running:  # what they have paid is booked before the store is closed
+                    self._idle.clear()
+                    await self._idle.wait()
         if self._resuming:
             self._resuming.cancel()
             await asyncio.wait([self._resuming])

@@ -17,6 +17,7 @@ from agent import charge
 from agent.charge import Ended, Hold
 from agent.journal import Journal
 from agent.models import retries, routes
+from agent.models.failures import broken
 from agent.models.input_bound import LastCall
 from agent.models.protocol import Arrived, Billed, CallFailed
 from agent.money.account import Granted, Refused, turn_limit
@@ -165,7 +166,8 @@ class _Calling:
         started, clock = time.time_ns() // 1000, time.perf_counter()
         ended = None
         try:
-            await self.agent.services.pulse.guard()
+            if not await self.agent.services.pulse.guard(self._remaining()):
+                raise broken("timeout", "deadline", "Out of time.", arrived, "no")
             reply = await asked.target.model.send(
                 asked.draft.with_cap(hold.granted.cap),
                 stream=self.so_far.stream,
@@ -185,7 +187,16 @@ class _Calling:
                 partial = arrived.reply() if arrived.anything() else None
                 billed: Billed = "maybe" if arrived.sent else "no"
                 ended = Ended(started, time.perf_counter() - clock, partial, "cancelled", billed)
-            settle = await charge.settle(asked.target, asked.call, hold, ended, (span.trace_id, span.span_id))
+            await self._end(asked, hold, ended, attempts, span)
+
+    async def _end(self, asked: Question, hold: Hold, ended: Ended, attempts: list[Attempt], span: ChatSpan) -> None:
+        measured = charge.measured(asked.target, hold, ended.reply)
+        estimate = None
+        try:
+            if measured is None and ended.billed != "no":
+                estimate = await charge.estimated(ended.reply)
+        finally:  # cancelled once more, while it was counting: it is booked all the same
+            settle = charge.settle(asked.call, hold, ended, measured, estimate, (span.trace_id, span.span_id))
             self._record(settle, attempts, span)
 
     def _record(self, settle: Settle, attempts: list[Attempt], span: ChatSpan) -> None:

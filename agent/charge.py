@@ -38,16 +38,17 @@ class Ended:
     billed: Billed = "maybe"
 
 
-async def settle(target: Target, call: Call, hold: Hold, ended: Ended, span: tuple[str, str]) -> Settle:
+def settle(
+    call: Call, hold: Hold, ended: Ended, measured: Cost | None, estimate: Usage | None, span: tuple[str, str]
+) -> Settle:
     """The end of a hold. `span` are the trace and span ids of the call, in hex."""
     reply, bound = ended.reply, hold.granted.bound
-    usage = reply.usage if reply else None
-    cost = _measured(target, hold, reply)
+    usage, cost = (reply.usage if reply else None), measured
     if cost is None and ended.billed == "no":
         cost = Cost(0, "measured", "not billed")
     if cost is None:
-        usage = await _estimated(reply)
-        cost = Cost(bound, "estimated" if usage else "unknown", "bound")
+        usage = usage or estimate
+        cost = Cost(bound, "estimated" if estimate else "unknown", "bound")
     attempt = Attempt(
         id=hold.id,
         call=call,
@@ -72,17 +73,18 @@ async def settle(target: Target, call: Call, hold: Hold, ended: Ended, span: tup
     return Settle(attempt, "release" if cost.source == "not billed" else "attempt")
 
 
-def _measured(target: Target, hold: Hold, reply: Reply | None) -> Cost | None:
+def measured(target: Target, hold: Hold, reply: Reply | None) -> Cost | None:
+    """What a reply costs by what its provider said, None where that can't be known."""
     if reply is None:
         return None
     at = instant(hold.granted.at)
     return target.tariff.charge(reply.usage, reply.stated_usd, reply.response_model, reply.service_tier, at)
 
 
-async def _estimated(reply: Reply | None) -> Usage | None:
+async def estimated(reply: Reply | None) -> Usage | None:
     """What had been produced before the usage was lost. Counting loads an encoding once: not on the event loop."""
-    if reply is None:
-        return None
+    if reply is None or reply.usage_stated:
+        return None  # what the provider said contradicts itself or has no price: nobody can say
     said = [reply.message.content, *(part for call in reply.message.tool_calls for part in (call.name, call.arguments))]
     text = "".join(said)
     return Usage(None, await asyncio.to_thread(count, text)) if text else None

@@ -53,14 +53,16 @@ class Journal:
             reserve=reserve,
             finish=None if end is None else Finish(end.outcome, end.text),
         )
+        # Now, not when it is done: who is cancelled meanwhile hands in the turn's end behind it. Whoever hears of a
+        # failure writes no more.
+        self._begin = None
+        self._written.update((step.key, _state(step)) for _, step in fresh)
         done = await self._store.do(work)
+        if done.conflict:  # before the fence: a turn that was never begun has none that could stand
+            raise NotBegun(done.conflict)
         if done.fenced:
             raise TakenOver
-        if done.conflict:
-            raise NotBegun(done.conflict)
-        self._begin = None
         self.ended = end is not None
-        self._written.update((step.key, _state(step)) for _, step in fresh)
         return done.grant
 
     async def settle(self, settle: Settle) -> None:

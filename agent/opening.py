@@ -46,12 +46,12 @@ class Asked:
 def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> Turn:
     """The turn, not accepted yet. Raises `CallerError`."""
     turn_id = str(uuid_utils.uuid7())
-    text = asked.text.encode(errors="replace").decode()
+    text = _unicode(asked.text)
     if asked.conversation is None:
         version = config.newest_prompt(config.agents.agents[agent.name].prompt)
         pin = Pin(version.name, str(version.version), version.digest)
         return _turn(agent, asked.caller, turn_id, str(uuid_utils.uuid7()), 0, pin, text, ())
-    conversation_id = asked.conversation
+    conversation_id = _unicode(asked.conversation)
     found = store.read(lambda tx: conversations.read(tx, conversation_id))
     if found is None or found.erased_at or found.tenant != asked.caller.tenant:
         raise NoSuchConversation(f"no conversation {conversation_id}")
@@ -69,6 +69,11 @@ def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> Turn:
         return _turn(agent, asked.caller, turn_id, conversation_id, found.turns, pin, text, messages)
 
     return store.read(said)
+
+
+def _unicode(text: str) -> str:
+    """Without the lone surrogates that a terminal or a shell can put into it: no store and no provider takes them."""
+    return text.encode(errors="replace").decode()
 
 
 def _turn(

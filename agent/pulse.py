@@ -8,6 +8,7 @@ and then the guard keeps it from making another paid call.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -71,11 +72,20 @@ class Pulse:
         if self._expiring:
             await self._expiring
 
-    async def guard(self) -> None:
-        """Returns while this process's lease is surely good: the last thing before a request leaves."""
-        while boot_time() > self._good_until and not self._store.in_memory:
-            self._beaten.clear()
-            await self._beaten.wait()
+    async def guard(self, time_limit: float) -> bool:
+        """Waits until this process's lease is surely good: the last thing before a request leaves. False where that
+        took over `time_limit` seconds."""
+        if self._good():
+            return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(time_limit):
+                while not self._good():
+                    self._beaten.clear()
+                    await self._beaten.wait()
+        return self._good()
+
+    def _good(self) -> bool:
+        return self._store.in_memory or boot_time() <= self._good_until
 
     def _run(self) -> None:
         lease = self._store.lease
@@ -94,6 +104,8 @@ class Pulse:
                     due.reap = now + lease.reap
             except StoreError as error:
                 log.warning("pulse: %s", error)
+            except Exception:  # the edge: without its pulse this process is declared dead
+                log.exception("pulse")
 
     def _beat(self, now: float) -> bool:
         store = self._store

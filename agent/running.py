@@ -72,7 +72,10 @@ async def run_turn(
             except (TakenOver, NotBegun, StoreError):
                 raise
             except BaseException:
-                outcome = None if so_far.handed_back else "cancelled"
+                if so_far.handed_back:
+                    span.fail("handed_back")
+                else:
+                    outcome = "cancelled"
                 raise
             finally:
                 totals = before.plus(so_far.attempts)
@@ -88,7 +91,7 @@ async def run_turn(
 def _close(
     span: AgentSpan, turn: Turn, ended: Ended | None, outcome: Outcome, so_far: Conversing, totals: Totals
 ) -> None:
-    reasons = so_far.attempts[-1].finish_reasons if so_far.attempts else ()
+    reasons = next((a.finish_reasons for a in reversed(so_far.attempts) if a.finish_reasons), ())
     span.finish(
         outcome,
         cost_nano_usd=totals.cost,

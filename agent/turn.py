@@ -120,7 +120,7 @@ class Turn:
     # --- what comes next ---
 
     def next(self) -> Act:
-        last = next(reversed(tuple(self.models())), None)
+        last = next((step for step in reversed(self.steps) if isinstance(step, ModelStep)), None)
         if self.ended:
             return End(self.ended, last.message.content or None if last else None)
         if last:

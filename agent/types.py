@@ -51,7 +51,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered, streamed or not. `usage` is None where the provider reported none or nonsense.
+    """What a model answered, streamed or not. `usage` is None where the provider reported none or nonsense;
+    `usage_stated` tells the one from the other.
 
     `stated_usd` is a cost that the provider stated itself. `first_chunk` and `chunk_gaps` are seconds, streamed only.
     """
@@ -61,6 +62,7 @@ class Reply:
     response_id: str | None = None
     response_model: str | None = None
     usage: Usage | None = None
+    usage_stated: bool = False
     stated_usd: Decimal | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None

@@ -7,11 +7,10 @@ import time
 from dataclasses import replace
 
 from agent.runtime import Agent
+from agent.tools.results import not_run
 from agent.tools.runner import run_tool
 from agent.turn import ToolStep, Turn, Use
 from agent.types import Emit, ToolFinished, ToolStarted
-
-_LEAST_SECONDS = 0.05
 
 
 async def use(agent: Agent, turn: Turn, act: Use, emit: Emit) -> Turn:
@@ -24,8 +23,11 @@ async def use(agent: Agent, turn: Turn, act: Use, emit: Emit) -> Turn:
 
     if len(act.steps) == 1:
         return turn.used([await _use_one(agent, turn, act.steps[0], emit)])
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(step)) for step in act.steps]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(step)) for step in act.steps]
+    except BaseExceptionGroup as errors:  # of whoever is shown the tools: what tools raise is a result
+        raise errors.exceptions[0] from None
     return turn.used([task.result() for task in tasks])
 
 
@@ -33,8 +35,11 @@ async def _use_one(agent: Agent, turn: Turn, step: ToolStep, emit: Emit) -> Tool
     telemetry = agent.services.telemetry
     tool = agent.tools.tools[step.call.name]
     left = turn.deadline - time.monotonic()
+    if left <= 0:
+        reason = "the time limit of this turn was reached before"
+        return replace(step, result=not_run(step.call, reason), ended=time.time_ns() // 1000)
     if left < tool.timeout:
-        tool = replace(tool, timeout=max(left, _LEAST_SECONDS))
+        tool = replace(tool, timeout=left)
     await emit(ToolStarted(step.call))
     began = time.perf_counter()
     opened = telemetry.spans.execute_tool(

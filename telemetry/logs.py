@@ -27,7 +27,7 @@ class JsonLine(logging.Formatter):
         span = get_current_span().get_span_context()
         if span.is_valid:
             line |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
-        if record.exc_info is not None and record.exc_info[1] is not None:
+        if record.exc_info and record.exc_info[1] is not None:  # `exc_info=False` stays False
             line["exception"] = _whereabouts(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
 

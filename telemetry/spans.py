@@ -52,10 +52,11 @@ class AgentSpan(Operation):
         self._end = {
             n.OUTCOME: outcome,
             n.TURN_COST: cost_nano_usd / NANO,
-            n.FINISH_REASONS: tuple(finish_reasons),
             n.INPUT_TOKENS: input_tokens,
             n.OUTPUT_TOKENS: output_tokens,
         }
+        if finish_reasons:
+            self._end[n.FINISH_REASONS] = tuple(finish_reasons)
 
     def content(self, said: Sequence[Message], answered: Sequence[Message] = (), tools: Sequence[Json] = ()) -> None:
         """What went in and came out; kept only where content is captured."""

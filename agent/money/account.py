@@ -90,7 +90,10 @@ class Refused:
 def reserve(
     limits: Sequence[Limit], counters: Sequence[Counter], price: Price, cap: int, minimum: int
 ) -> Granted | Refused:
-    """All lines or none: the cap is lowered to what still fits in the tightest, down to `minimum` output tokens."""
+    """All lines or none: the cap is lowered to what still fits in the tightest, down to `minimum` output tokens.
+
+    Two limits on one counter are one line: what they count is the same money.
+    """
     least = price.base + minimum * price.unit
     for line, counter in zip(limits, counters, strict=True):
         if line.limit is None:
@@ -101,11 +104,20 @@ def reserve(
         if price.unit:
             cap = min(cap, (room - price.base) // price.unit)
     bound = price.base + cap * price.unit
+    tightest = _tightest(limits, counters)
     lines = tuple(
-        Line(counter.id, bound, counter.move(reserved=bound), line.limit)
-        for line, counter in zip(limits, counters, strict=True)
+        Line(counter.id, bound, counter.move(reserved=bound), tightest[counter.id])
+        for counter in {counter.id: counter for counter in counters}.values()
     )
     return Granted(cap, bound, lines=lines)
+
+
+def _tightest(limits: Sequence[Limit], counters: Sequence[Counter]) -> dict[int, int | None]:
+    found: dict[int, int | None] = {}
+    for line, counter in zip(limits, counters, strict=True):
+        known = found.get(counter.id)
+        found[counter.id] = line.limit if known is None else min(known, known if line.limit is None else line.limit)
+    return found
 
 
 def end(lines: Sequence[Line], counters: Mapping[int, Counter], amount: int) -> list[int]:

@@ -18,7 +18,6 @@ from agent.store.work import Done, Reserve, Settle, Work
 from telemetry.attempt import Attempt
 from telemetry.pricing import Cost
 
-
 REMEMBERED = 10_000
 """Counter ids at most; every turn has a counter of its own."""
 
@@ -48,10 +47,9 @@ class Batch:
         rows = [_expiry(attempt, hold, counters) for attempt, hold in zip(expired, lapsed, strict=True)]
         results: list[Done] = []
         for work, conflict in zip(works, begun, strict=True):
-            if work.settle:
-                rows += _settle(
-                    work.settle, ended.get(work.settle.attempt.id), late.get(work.settle.attempt.id, ()), counters
-                )
+            if work.settle:  # popped: said twice in one transaction, it is one settle
+                attempt = work.settle.attempt.id
+                rows += _settle(work.settle, ended.pop(attempt, None), late.pop(attempt, ()), counters)
             fenced = work.fence is not None and work.fence not in fences
             if fenced or conflict:
                 results.append(Done(now, fenced=fenced, conflict=conflict))

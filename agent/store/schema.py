@@ -17,12 +17,15 @@ HEAD = "0001"
 
 
 def upgrade(connection: sqlite3.Connection, name: str) -> None:
-    """Brings a file to `HEAD`, in one transaction. Raises `StoreNewer` when the file is ahead of this program."""
+    """Brings a file to `HEAD`, in one transaction. Raises `StoreNewer` when the file is ahead of this program, and
+    `StoreError` when it is another program's."""
     if _version(connection) == HEAD:
         return
     with _borrowed(connection) as handed, sqlite.transaction(connection):
         version = _version(connection)
         _refuse_newer(version, name)
+        if version is None and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise StoreError(f"{name}: this is the database of another program")
         if version != HEAD:
             _run(handed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import sqlite3
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from agent.store.work import Claim, Done, Expire, Settle, Work
 from agent.store.writer import Writer
 from telemetry.attempt import Attempt
 from telemetry.pricing import Cost
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -58,12 +61,11 @@ class Store:
         flushes = path != MEMORY and synchronous == "FULL"
         self._writer = Writer(self._write, batch, flushes=flushes, inline=path == MEMORY, on_orphan=self._release)
         self._read_tx, self._pulse_tx = SqliteTx(self._read), SqliteTx(self._pulse)
-        self._enter()
+        self.pulse(self._enter)
 
-    def _enter(self) -> None:
-        with sqlite.transaction(self._pulse):
-            workers.enter(self._pulse_tx, self.worker, platform.node(), self.lease.micros)
-            ledger.new_writer(self._pulse_tx, self.worker)
+    def _enter(self, tx: Tx) -> None:
+        workers.enter(tx, self.worker, platform.node(), self.lease.micros)
+        ledger.new_writer(tx, self.worker)
 
     async def do(self, work: Work) -> Done:
         """Commits a work. Raises `StoreError`, then nothing of it was written."""
@@ -87,7 +89,10 @@ class Store:
     def checkpoint(self) -> None:
         """Moves what is committed from the log into the file; kept off the writers' commits."""
         if self._shared is None:
-            self._pulse.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            try:
+                self._pulse.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path}: {error}") from error
 
     async def expire(self) -> Done:
         """Ends the holds whose lease is over."""
@@ -126,8 +131,10 @@ class Store:
     async def close(self) -> None:
         """Hands in what is waiting, leaves the list of live processes, closes the file."""
         await self._writer.close()
-        with sqlite.transaction(self._pulse):
-            workers.leave(self._pulse_tx, self.worker)
+        try:
+            self.pulse(lambda tx: workers.leave(tx, self.worker))
+        except StoreError as error:
+            log.warning("this process could not sign off, others wait for its lease to run out: %s", error)
         for connection in {self._write, self._read, self._pulse}:
             connection.close()
 

@@ -8,17 +8,19 @@ meanwhile is the next batch.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 from agent.money.account import Granted
 from agent.store import sqlite
 from agent.store.batch import Batch
-from agent.store.errors import StoreError
+from agent.store.errors import StoreBusy, StoreError
 from agent.store.tx import SqliteTx
 from agent.store.work import Done, Work
 
@@ -52,14 +54,27 @@ class Writer:
         self._running: asyncio.Task[None] | None = None
         self._inline = inline
         self._commit_thread = ThreadPoolExecutor(1, "commit") if flushes else None
-        self.settles_waiting = 0
+        self._unbooked: dict[str, Work] = {}
+        self._closing = False
+
+    @property
+    def settles_waiting(self) -> int:
+        """Settles that failed and are tried again."""
+        return len(self._unbooked)
 
     async def do(self, work: Work) -> Done:
         """Commits `work` with whatever else is waiting. Raises `StoreError`: then nothing of it was written, but a
         settle in it goes on being tried."""
         if self._inline and not self._queue:
-            return self._now(work)
-        return await self.put(work)
+            with contextlib.suppress(sqlite3.Error):
+                return self._now(work)
+        future = self.put(work)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not future.cancelled() and future.exception() is None:  # answered and cancelled in the same moment
+                self._orphaned(work, future.result())
+            raise
 
     def put(self, work: Work) -> asyncio.Future[Done]:
         future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
@@ -79,11 +94,21 @@ class Writer:
         return done
 
     async def close(self) -> None:
-        """Waits for what was handed in, then lets go of the thread."""
-        while self._running is not None:
-            await asyncio.wait([self._running])
+        """Waits for what was handed in, tries what failed once more, then lets go of the thread."""
+        self._closing = True
+        await self._drained()
+        for work in tuple(self._unbooked.values()):
+            self.put(work).add_done_callback(_heard)
+        await self._drained()
+        for attempt in self._unbooked:
+            log.error("attempt %s could not be settled: its hold expires, charged at its bound", attempt)
+        self._unbooked.clear()
         if self._commit_thread:
             self._commit_thread.shutdown()
+
+    async def _drained(self) -> None:
+        while self._running is not None:
+            await asyncio.wait([self._running])
 
     def _take(self, work: Work, future: asyncio.Future[Done]) -> None:
         self._queue.append((work, future))
@@ -102,11 +127,12 @@ class Writer:
         try:
             results = await self._transaction([work for work, _ in taken])
         except Exception as error:  # noqa: BLE001 - the edge: whatever it was, every waiting turn must hear of it
-            if len(taken) > 1:
+            if len(taken) == 1 or isinstance(error, StoreBusy):
+                for work, future in taken:
+                    self._failed(work, future, error)
+            else:
                 for one in taken:  # whoever is to blame, the others are not
                     await self._commit([one])
-            else:
-                self._failed(*taken[0], error)
             return
         for (work, future), done in zip(taken, results, strict=True):
             self._answer(work, future, done)
@@ -131,9 +157,15 @@ class Writer:
             await asyncio.get_running_loop().run_in_executor(self._commit_thread, commit)
 
     def _answer(self, work: Work, future: asyncio.Future[Done], done: Done) -> None:
+        if work.settle:
+            self._unbooked.pop(work.settle.attempt.id, None)
         if not future.done():
             future.set_result(done)
-        elif isinstance(done.grant, Granted):
+        else:
+            self._orphaned(work, done)
+
+    def _orphaned(self, work: Work, done: Done) -> None:
+        if isinstance(done.grant, Granted):
             self._on_orphan(work, done.grant)
 
     def _failed(self, work: Work, future: asyncio.Future[Done], error: Exception) -> None:
@@ -141,13 +173,21 @@ class Writer:
             future.set_exception(StoreError(str(error)) if isinstance(error, sqlite3.Error) else error)
         if work.settle is None:
             return
-        log.error("settle of attempt %s failed, will be tried again: %s", work.settle.attempt.id, error)
-        self.settles_waiting += 1
-        asyncio.get_running_loop().call_later(RETRY, self._again, work)
+        attempt = work.settle.attempt.id
+        log.error("settle of attempt %s failed, will be tried again: %s", attempt, error)
+        self._unbooked[attempt] = _without_waiter(work, error)
+        asyncio.get_running_loop().call_later(RETRY, self._again, attempt)
 
-    def _again(self, work: Work) -> None:
-        self.settles_waiting -= 1
-        self.put(work).add_done_callback(_heard)
+    def _again(self, attempt: str) -> None:
+        if attempt in self._unbooked and not self._closing:
+            self.put(self._unbooked[attempt]).add_done_callback(_heard)
+
+
+def _without_waiter(work: Work, error: Exception) -> Work:
+    """What is tried again of a failed work: no hold, nobody would use it; the journal, unless it is to blame."""
+    if isinstance(error, StoreBusy | sqlite3.OperationalError):
+        return replace(work, reserve=None)
+    return Work(settle=work.settle)
 
 
 def _heard(future: asyncio.Future[Done]) -> None:

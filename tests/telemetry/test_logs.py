@@ -47,6 +47,14 @@ def test_the_text_of_an_exception_stays_away(stream: io.StringIO) -> None:
     assert "canary" not in stream.getvalue()
 
 
+def test_no_exception_by_false(stream: io.StringIO) -> None:
+    """As the gRPC exporter writes it where a collector does not answer."""
+    logging.getLogger("opentelemetry").error("not exported", exc_info=False)
+    line = json.loads(stream.getvalue())
+    assert line["message"] == "not exported"
+    assert "exception" not in line
+
+
 def test_the_level(stream: io.StringIO) -> None:
     logging.getLogger("agent").debug("quiet")
     assert stream.getvalue() == ""

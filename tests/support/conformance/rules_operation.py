@@ -61,8 +61,14 @@ def _retries(seen: Seen) -> Iterator[str]:
         yield f"{attempts} attempts and {len(retries)} retry events"
 
 
+_ENDED_ELSEWHERE = ("handed_back", "agent.journal.TakenOver", "agent.journal.NotBegun")
+"""The `error.type` of an agent span whose turn another process ends: its outcome and sums are on that one's span."""
+
+
 def _sums(seen: Seen) -> Iterator[str]:
     """At least its calls' sums: what a dead process had paid for before is in the turn, its spans may be lost."""
+    if seen["error.type"] in _ENDED_ELSEWHERE:
+        return
     calls = [child.attributes for child in seen.children if operation_of(child) == "chat"]
     for name in _PARTS:
         total = sum(count(call.get(name)) for call in calls)
@@ -74,6 +80,8 @@ def _sums(seen: Seen) -> Iterator[str]:
 
 def _outcome(seen: Seen) -> Iterator[str]:
     failed = seen.span.status == "ERROR"
+    if failed and (seen["agent.outcome"] is None) != (seen["error.type"] in _ENDED_ELSEWHERE):
+        yield f"agent.outcome is {seen['agent.outcome']!r} and error.type {seen['error.type']!r}"
     if seen["agent.outcome"] == ("answered" if failed else "provider_failed"):
         yield f"agent.outcome is {seen['agent.outcome']!r} and the status {seen.span.status}"
 

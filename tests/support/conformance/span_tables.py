@@ -64,8 +64,8 @@ OPERATIONS = {
     "invoke_agent": Operation(
         kind="INTERNAL",
         named="gen_ai.agent.name",
-        required=frozenset({"gen_ai.operation.name", "gen_ai.agent.name", "agent.turn.id", "agent.outcome"}),
-        answered=_RESPONSE | {"agent.turn.cost.usd"},
+        required=frozenset({"gen_ai.operation.name", "gen_ai.agent.name", "agent.turn.id"}),
+        answered=_RESPONSE | {"agent.turn.cost.usd", "agent.outcome"},
         optional=frozenset({"gen_ai.conversation.id", "gen_ai.request.model", "error.type"}) | _CALLER,
         content=CONTENT,
     ),

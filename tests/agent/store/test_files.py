@@ -1,0 +1,100 @@
+"""Files that can't be a store, each refused with a StoreError that names the file and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agent.store import schema
+from agent.store.errors import NoStore, StoreError, StoreNewer
+from agent.store.reader import reading
+from agent.store.store import Lease, Store
+from tests.support.processes import Processes
+
+OPEN = """
+import os, sys
+from agent.store.errors import StoreError
+from agent.store.store import Lease, Store
+import alembic.command, sqlalchemy.dialects.sqlite  # while they can be read
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    Store(sys.argv[1], Lease())
+except StoreError as error:
+    print("StoreError:", error, flush=True)
+"""
+
+
+async def made(path: Path) -> None:
+    await Store(str(path), Lease()).close()
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(StoreError) as caught:
+        Store(str(path), Lease())
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_not_a_database(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_text("a shopping list\n" * 1000)
+    assert "not a database" in refused(path)
+    assert path.read_text().startswith("a shopping list")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    assert "unable to open" in refused(tmp_path)
+
+
+def test_under_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't make the store's folder"):
+        Store(str(tmp_path / "file/store.db"), Lease())
+
+
+@pytest.mark.parametrize("table", ["bookmarks", "turn"])
+def test_another_programs_database_is_left_alone(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "places.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"CREATE TABLE {table} (id INTEGER)")
+    assert "another program" in refused(path)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [(table,)]
+
+
+async def test_newer_schema(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await made(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreNewer, match=f"{path}.*9999.*{schema.HEAD}.*newer version"):
+        Store(str(path), Lease())
+    with pytest.raises(StoreNewer, match="9999"), reading(str(path)):
+        pass
+
+
+def test_reading_where_there_is_none(tmp_path: Path) -> None:
+    for path in (str(tmp_path / "store.db"), ":memory:"):
+        with pytest.raises(NoStore, match="nothing has been asked"), reading(path):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("locked", ["file", "folder"])
+def test_what_may_not_be_written(processes: Processes, locked: str) -> None:
+    """As nobody, for root may write everywhere; so not in pytest's folder, which is its user's alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "store.db")
+        if locked == "file":
+            asyncio.run(made(path))
+            path.chmod(0o444)
+        path.parent.chmod(0o555)
+        process = processes.python("-c", OPEN, str(path))
+        assert str(path) in process.wait_for_line("StoreError: .*")[0]
+        path.parent.chmod(0o755)
