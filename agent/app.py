@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 
 from agent import __version__, assemble, takeover
 from agent.call import Conversing
@@ -59,6 +59,8 @@ class App:
         self._resuming: asyncio.Task[None] | None = None
         self._running: dict[asyncio.Task[object], Conversing] = {}
         self._idle = asyncio.Event()
+        self._leaving = False
+        self._dead = False
 
     @staticmethod
     @contextlib.asynccontextmanager
@@ -86,7 +88,7 @@ class App:
             agents = assemble.agents(config, services, available, registries, settings.env)
             app = App(settings, config, services, agents, offline_url is not None)
             watch(telemetry.metrics, config, store, pulse)
-            pulse.start(on_queued=app.resume_soon if take_over else None, on_dead=app.cancel)
+            pulse.start(on_queued=app.resume_soon if take_over else None, on_dead=app.declared_dead)
             stack.push_async_callback(pulse.stop)
             stack.push_async_callback(app.hand_back)
             yield app
@@ -103,6 +105,8 @@ class App:
         traceparent: str | None = None,
     ) -> TurnResult:
         """One turn. Raises `CallerError` where it can't begin, `TakenOver`, `StoreError`."""
+        if self._leaving:
+            raise StoreError("this process was declared dead or is ending: it begins no more turns")
         who = self.agents[agent or self.config.agents.default]
         asked = Asked(text, caller, conversation)
         for _ in range(OPENINGS):
@@ -121,21 +125,25 @@ class App:
         def journal(own_traceparent: str) -> Journal:
             return Journal(self.services.store, Fence(turn.id, turn.epoch), begin(turn, own_traceparent))
 
-        return await self._tracked(run_turn(agent, turn, journal, emit, so_far=so_far, traceparent=traceparent), so_far)
+        running = run_turn(agent, turn, journal, emit, so_far=so_far, traceparent=traceparent)
+        with self._under_way(turn.id):
+            return await self._tracked(running, so_far)
 
     async def resume(self, emit: Emit = discard) -> list[TurnResult]:
         """Goes on with every queued turn, one after the other; what they came to."""
         results = []
         store = self.services.store
         for turn_id in store.read(lambda tx: turns.queued(tx, tx.now())):
-            with contextlib.suppress(TakenOver):
+            if turn_id in self.services.pulse.turns:
+                continue
+            with contextlib.suppress(TakenOver), self._under_way(turn_id):
                 result = await self._take_over(turn_id, emit)
                 results += [result] if result else []
         return results
 
     def resume_soon(self) -> None:
         """The same in the background."""
-        if self._resuming is None or self._resuming.done():
+        if not self._leaving and (self._resuming is None or self._resuming.done()):
             self._resuming = asyncio.get_running_loop().create_task(self._resume_quietly())
 
     async def _resume_quietly(self) -> None:
@@ -171,26 +179,45 @@ class App:
             so_far,
         )
 
+    @contextlib.contextmanager
+    def _under_way(self, turn_id: str) -> Iterator[None]:
+        """The turn has a task here: the pulse leaves it to it."""
+        self.services.pulse.turns.add(turn_id)
+        try:
+            yield
+        finally:
+            self.services.pulse.turns.discard(turn_id)
+
     async def _tracked(self, running: Coroutine[None, None, TurnResult], so_far: Conversing) -> TurnResult:
-        """Runs a turn so that `cancel` and `hand_back` can reach it."""
+        """Runs a turn so that `declared_dead` and `hand_back` can reach it."""
         task = asyncio.current_task()
         assert task
         self._running[task] = so_far
         try:
             return await running
+        except asyncio.CancelledError:
+            if not self._dead or task.uncancel():  # somebody else has cancelled it, too
+                raise
+            raise TakenOver from None
         finally:
             del self._running[task]
             self._idle.set()
 
-    def cancel(self) -> None:
-        """This process was declared dead: its turns are another's now."""
+    def declared_dead(self) -> None:
+        """This process's turns are another's now."""
+        self._dead = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Stops what runs without ending it, and begins nothing more."""
+        self._leaving = True
         for task, so_far in self._running.items():
             so_far.handed_back = True
             task.cancel()
 
     async def hand_back(self) -> None:
         """Stops what runs without ending it: once this process has left, another one may go on with it."""
-        self.cancel()
+        self._cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOPPING):
                 while self._running:  # what they have paid is booked before the store is closed

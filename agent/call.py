@@ -122,7 +122,7 @@ class _Calling:
         if isinstance(hold, Refused):
             return Called(target.name, began, refused=hold)
         attempts: list[Attempt] = []
-        with self.telemetry.spans.chat(asked.call) as span:
+        with self.telemetry.spans.chat(asked.call, hold.granted.cap) as span:
             try:
                 answer, refused = await self._attempts(asked, hold, attempts, span)
             finally:
@@ -143,13 +143,13 @@ class _Calling:
             wait = None if isinstance(answer, Reply) else self._wait(asked.target, hold.number, answer)
             if isinstance(answer, Reply) or wait is None:
                 return answer, None
-            span.retry(answer.error_type, wait)
-            self.telemetry.metrics.retry(self.agent.name, asked.call.model, answer.error_type, span.exemplar)
             await self.emit(Retrying(answer.error_type, wait))
             await asyncio.sleep(wait)
             again = await self._reserve(asked, hold.number + 1)
             if isinstance(again, Refused):
                 return answer, again
+            span.retry(answer.error_type, wait)
+            self.telemetry.metrics.retry(self.agent.name, asked.call.model, answer.error_type, span.exemplar)
             hold = again
 
     def _wait(self, target: Target, number: int, failure: CallFailed) -> float | None:

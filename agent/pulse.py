@@ -42,10 +42,12 @@ class _Due:
 
 
 class Pulse:
-    """`live` are the attempts whose task lives: their holds are renewed."""
+    """`live` are the attempts whose task lives: their holds are renewed. `turns` are those that have a task; each is
+    in here before it is begun or claimed."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self.live: set[str] = set()
+        self.turns: set[str] = set()
         self.gauges = Gauges()
         self._store = store
         self._metrics = metrics
@@ -89,16 +91,17 @@ class Pulse:
 
     def _run(self) -> None:
         lease = self._store.lease
-        now = boot_time()
-        due = _Due(now + lease.beat, now)
+        beaten = boot_time()
+        due = _Due(beaten + lease.beat, beaten)
         while not self._stop.wait(TICK):
             now = boot_time()
-            missed = now > due.beat + lease.length
             try:
                 if now >= due.beat:
                     due.beat = now + (lease.beat if self._beat(now) else TICK)
-                    if missed:
-                        due.reap = now + lease.length  # after a gap of our own, others have had one too
+                    if boot_time() - beaten > lease.length - lease.beat - TICK:
+                        # A gap of our own that others have had, too, who may have beaten last just before they had to.
+                        due.reap = boot_time() + lease.length
+                    beaten = now
                 if now >= due.reap:
                     self._reap()
                     due.reap = now + lease.reap
@@ -106,6 +109,8 @@ class Pulse:
                 log.warning("pulse: %s", error)
             except Exception:  # the edge: without its pulse this process is declared dead
                 log.exception("pulse")
+        with contextlib.suppress(StoreError):  # so that the last export shows the books as they are in the end
+            self._store.pulse(self.gauges.refresh)
 
     def _beat(self, now: float) -> bool:
         store = self._store
@@ -120,12 +125,17 @@ class Pulse:
         return alive
 
     def _reap(self) -> None:
-        if self._store.pulse(_reap_and_look):
+        if self._store.pulse(self._reap_and_look):
             self._tell(self._on_queued)
         if not self._stop.is_set():
             self._tell(self._expire)
         self._store.pulse(self.gauges.refresh)
         self._store.checkpoint()
+
+    def _reap_and_look(self, tx: Tx) -> bool:
+        workers.reap(tx)
+        workers.let_go(tx, self._store.worker, self.turns)
+        return bool(turns.queued(tx, tx.now()))
 
     def _expire(self) -> None:
         """On the event loop: expiry writes ledger rows, and those go through the one writer."""
@@ -145,8 +155,3 @@ class Pulse:
     def _tell(self, what: Callable[[], object] | None) -> None:
         if what and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(what)
-
-
-def _reap_and_look(tx: Tx) -> bool:
-    workers.reap(tx)
-    return bool(turns.queued(tx, tx.now()))

@@ -34,8 +34,11 @@ async def use(agent: Agent, turn: Turn, act: Use, emit: Emit) -> Turn:
 async def _use_one(agent: Agent, turn: Turn, step: ToolStep, emit: Emit) -> ToolStep:
     telemetry = agent.services.telemetry
     tool = agent.tools.tools[step.call.name]
+    # To a process that was frozen the turn may be lost: another one has told the model that this call's outcome is
+    # unknown, and it may have asked for it once more.
+    alive = await agent.services.pulse.guard(turn.deadline - time.monotonic())
     left = turn.deadline - time.monotonic()
-    if left <= 0:
+    if not alive or left <= 0:
         reason = "the time limit of this turn was reached before"
         return replace(step, result=not_run(step.call, reason), ended=time.time_ns() // 1000)
     if left < tool.timeout:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from opentelemetry._logs import LoggerProvider, NoOpLoggerProvider
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
 from telemetry import names as n
@@ -22,7 +22,7 @@ from telemetry.events import Events
 from telemetry.labels import Known
 from telemetry.metrics import Metrics
 from telemetry.spans import Spans
-from telemetry.untraced import UntracedProvider
+from telemetry.untraced import Untraced
 from telemetry.worker import Worker
 
 SHUTDOWN_SECONDS = 4.5
@@ -47,8 +47,8 @@ class Telemetry:
     events: Events
     registry: CollectorRegistry
     pipelines: tuple[Pipeline, ...]
-    providers: tuple[TracerProvider, LoggerProvider]
-    """Kept because the SDK's renew their resource in a forked child only as long as they live."""
+    loggers: LoggerProvider
+    """Kept because the SDK's renews its resource in a forked child only as long as it lives."""
 
     def flush(self, timeout: float = SHUTDOWN_SECONDS) -> bool:
         """Whether all that was recorded before the call was handed over within `timeout` seconds."""
@@ -86,12 +86,12 @@ def setup(
     content = Content.from_env(env)
     metrics = Metrics(registry, known or Known())
     pipelines: list[Pipeline] = []
-    tracers = _tracers(env, version, metrics, pipelines)
+    tracer = _tracer(env, version, metrics, pipelines)
     loggers = _loggers(env, version, metrics, pipelines)
     _push_metrics(env, version, metrics, pipelines)
     events = Events(loggers.get_logger(n.SCOPE, version, n.SCHEMA_URL), content)
-    spans = Spans(tracers.get_tracer(n.SCOPE, version, n.SCHEMA_URL), events)
-    telemetry = Telemetry(spans, metrics, events, registry, tuple(pipelines), (tracers, loggers))
+    spans = Spans(tracer, events)
+    telemetry = Telemetry(spans, metrics, events, registry, tuple(pipelines), loggers)
     if pipelines:
         atexit.register(telemetry.shutdown)
         forked = weakref.WeakMethod(telemetry.restart)
@@ -99,22 +99,24 @@ def setup(
     return telemetry
 
 
-def _tracers(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: list[Pipeline]) -> TracerProvider:
+def _tracer(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: list[Pipeline]) -> Tracer:
     to = destination(env, "traces")
     if to is None:
-        return UntracedProvider()
+        return Untraced()
     from telemetry import otlp
+    from telemetry.recording import Recorder
 
+    provider = otlp.tracer_provider(version)
     batcher = Batcher(
         "traces",
-        lambda: otlp.span_exporter(to),
+        lambda: otlp.span_exporter(to, provider, version),
         metrics.dropped,
         queue_size=int(number(env, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)),
         batch_size=int(number(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)),
         interval=number(env, "OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
     )
     pipelines.append(batcher)
-    return otlp.tracer_provider(version, batcher)
+    return Recorder(provider.sampler, batcher.put)
 
 
 def _loggers(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: list[Pipeline]) -> LoggerProvider:

@@ -25,6 +25,18 @@ _KINDS = {
     "cancelled",
     "crashed",
     "expired",
+    "handed_back",
+    "deadline",
+    "connect_timeout",
+    "first_byte_timeout",
+    "between_timeout",
+    "not_json",
+    "bad_event",
+    "no_choices",
+    "stream_truncated",
+    "error_in_answer",
+    "no_price",
+    "tool_error",
     "unknown_tool",
     "invalid_arguments",
     "too_many",
@@ -42,6 +54,9 @@ _PROVIDER_CODES = {
     "service_unavailable",
     "billing_hard_limit_reached",
     "content_policy_violation",
+    "content_filter",
+    "internal_error",
+    "tool_use_failed",
 }
 _OUTCOMES = {
     "answered",
@@ -77,11 +92,21 @@ _SDK_ERRORS = {
     )
 }
 _ASYNC_ERRORS = {"asyncio.exceptions.CancelledError", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}
-_STATUSES = {str(status) for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)}
+_HTTP_ERRORS = {
+    "ClientConnectorError",
+    "ClientOSError",
+    "ClientPayloadError",
+    "ServerDisconnectedError",
+}
+_STATUSES = {
+    f"{prefix}{status}"
+    for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 425, 429, 500, 502, 503, 504, 529)
+    for prefix in ("", "http_")
+}
 
 OUTCOMES: Final = frozenset(_OUTCOMES)
 ERROR_TYPES: Final = frozenset(
-    _KINDS | _PROVIDER_CODES | _OUTCOMES | _BUILTIN_ERRORS | _SDK_ERRORS | _ASYNC_ERRORS | _STATUSES
+    _KINDS | _PROVIDER_CODES | _OUTCOMES | _BUILTIN_ERRORS | _SDK_ERRORS | _HTTP_ERRORS | _ASYNC_ERRORS | _STATUSES
 )
 """The error types that have a time series of their own; spans carry the exact one in any case."""
 

@@ -1,4 +1,4 @@
-"""Traces and events over OTLP: the SDK's providers and exporters behind our own queue. Loaded only when one is used."""
+"""Traces and events over OTLP: the SDK's exporters behind our own queue. Loaded only when one is used."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from telemetry import names as n
 from telemetry.batch import Batcher
 from telemetry.destination import Destination
-
-
-class QueuedSpans(SpanProcessor):
-    def __init__(self, batcher: Batcher[ReadableSpan]) -> None:
-        self._batcher = batcher
-
-    def on_end(self, span: ReadableSpan) -> None:
-        if span.context is not None and span.context.trace_flags.sampled:
-            self._batcher.put(span)
+from telemetry.recording import RecordedExporter
 
 
 class QueuedLogs(LogRecordProcessor):
@@ -61,19 +55,23 @@ def resource(version: str) -> Resource:
     )
 
 
-def tracer_provider(version: str, batcher: Batcher[ReadableSpan]) -> TracerProvider:
-    provider = TracerProvider(resource=resource(version), shutdown_on_exit=False)
-    provider.add_span_processor(QueuedSpans(batcher))
-    return provider
-
-
 def logger_provider(version: str, batcher: Batcher[ReadableLogRecord]) -> LoggerProvider:
     provider = LoggerProvider(resource=resource(version), shutdown_on_exit=False)
     provider.add_log_record_processor(QueuedLogs(batcher))
     return provider
 
 
-def span_exporter(to: Destination) -> SpanExporter:
+def tracer_provider(version: str) -> TracerProvider:
+    """For its sampler, as `OTEL_TRACES_SAMPLER` says, and its resource."""
+    return TracerProvider(resource=resource(version), shutdown_on_exit=False)
+
+
+def span_exporter(to: Destination, provider: TracerProvider, version: str) -> RecordedExporter:
+    scope = InstrumentationScope(n.SCOPE, version, n.SCHEMA_URL)
+    return RecordedExporter(_span_exporter(to), provider, scope, SpanLimits())
+
+
+def _span_exporter(to: Destination) -> SpanExporter:
     quieten()
     if to.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as OverGrpc

@@ -5,7 +5,7 @@ What samplers may want to see is set at the start; everything else in one go at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from opentelemetry.context import Context, get_current
@@ -21,19 +21,20 @@ from telemetry.nano import NANO
 from telemetry.operation import Operation, error_code
 from telemetry.usage import Usage
 
-_PARAMETERS: Final[Mapping[str, tuple[str, type[int | float | str]]]] = {
-    "max_tokens": (n.REQUEST + "max_tokens", int),
-    "max_completion_tokens": (n.REQUEST + "max_tokens", int),
+_PARAMETERS: Final[Mapping[str, tuple[str, Callable[[int | float | str], AnyValue]]]] = {
+    "max_tokens": (n.REQUEST_MAX_TOKENS, int),
+    "max_completion_tokens": (n.REQUEST_MAX_TOKENS, int),
     "temperature": (n.REQUEST + "temperature", float),
     "top_p": (n.REQUEST + "top_p", float),
     "top_k": (n.REQUEST + "top_k", float),
     "frequency_penalty": (n.REQUEST + "frequency_penalty", float),
     "presence_penalty": (n.REQUEST + "presence_penalty", float),
     "seed": (n.REQUEST + "seed", int),
+    "stop": (n.REQUEST + "stop_sequences", lambda stop: (str(stop),)),
     "reasoning_effort": (n.REQUEST + "reasoning.level", str),
     "service_tier": (n.OPENAI_REQUEST_SERVICE_TIER, str),
 }
-"""Request parameters that the conventions know, by their names on the wire, with the type on the span."""
+"""Request parameters that the conventions know, by their names on the wire, as they stand on the span."""
 
 
 class AgentSpan(Operation):
@@ -67,7 +68,7 @@ class ChatSpan(Operation):
     """The span of one call: all attempts at one question to one model."""
 
     def retry(self, error_type: str, delay: float) -> None:
-        """The attempt failed with `error_type`, another one follows after `delay` seconds."""
+        """The attempt failed with `error_type`; now, after `delay` seconds, another one begins."""
         self._span.add_event(n.RETRY, {n.ERROR_TYPE: error_code(error_type), n.RETRY_DELAY: delay})
 
     def finish(self, *attempts: Attempt) -> None:
@@ -164,10 +165,13 @@ class Spans:
         parent = None if traceparent is None else _continued(traceparent)
         return AgentSpan(self._tracer, self._events, name, SpanKind.INTERNAL, attributes, parent)
 
-    def chat(self, call: Call) -> ChatSpan:
-        """One call, opened once it is admitted: a refused call has no span."""
-        name = f"{n.CHAT} {call.model}"
-        return ChatSpan(self._tracer, self._events, name, SpanKind.CLIENT, _chat_attributes(call))
+    def chat(self, call: Call, max_tokens: int | None = None) -> ChatSpan:
+        """One call, opened once it is admitted: a refused call has no span. `max_tokens` is the output cap that its
+        first attempt is sent with."""
+        attributes = _chat_attributes(call)
+        if max_tokens is not None:
+            attributes[n.REQUEST_MAX_TOKENS] = max_tokens
+        return ChatSpan(self._tracer, self._events, f"{n.CHAT} {call.model}", SpanKind.CLIENT, attributes)
 
     def execute_tool(
         self, agent: str, tool: str, call_id: str, *, description: str = "", conversation_id: str | None = None

@@ -17,7 +17,6 @@ from opentelemetry.trace import (
     SpanContext,
     SpanKind,
     Tracer,
-    TracerProvider,
     get_current_span,
     use_span,
 )
@@ -53,16 +52,6 @@ class Untraced(Tracer):
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
     ) -> Iterator[Span]:
-        with use_span(self.start_span(name, context)) as span:
+        span = self.start_span(name, context, kind, attributes, links, start_time)
+        with use_span(span, end_on_exit, record_exception, set_status_on_exception):
             yield span
-
-
-class UntracedProvider(TracerProvider):
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: Attributes = None,
-    ) -> Tracer:
-        return Untraced()

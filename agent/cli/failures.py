@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -60,25 +58,16 @@ class Failure:
 
 
 def told(as_json: bool, command: Callable[[], int]) -> int:
-    """The edge of every command: its exit code. What nobody but a developer can put right goes through as it is."""
+    """The edge of every command: its exit code. What nobody but a developer can put right goes through as it is, and
+    so does a broken pipe: Typer ends the process quietly, with exit code 1."""
     try:
         return command()
     except BaseException as error:
-        if _is_broken_pipe(error):
-            _abandon_stdout()
-            return 1
         failure = failure_of(error)
         if failure is None:
             raise
         show(failure, as_json)
         return failure.exit_code
-
-
-def _is_broken_pipe(error: BaseException) -> bool:
-    """Also where it came up in one of several tasks."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(BrokenPipeError) is not None
-    return isinstance(error, BrokenPipeError)
 
 
 def failure_of(error: BaseException) -> Failure | None:
@@ -126,8 +115,3 @@ def show(failure: Failure, as_json: bool) -> None:
 
         if failure.message:
             err().print(safe(failure.message), style="red", soft_wrap=True)
-
-
-def _abandon_stdout() -> None:
-    """Whoever read it is gone: what is still buffered for it must not fail once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,9 @@ from agent.models.tool_calls import CallAssembly
 from agent.types import Json
 
 
+_LONGEST_NAME = 256
+
+
 class Assembly:
     """Reads one answer: a whole body is one chunk whose choice has a `message` where others have a `delta`."""
 
@@ -46,10 +49,10 @@ class Assembly:
 
     def _identify(self, body: Mapping[str, Json]) -> None:
         arrived = self.arrived
-        arrived.response_id = arrived.response_id or string(body.get("id")) or None
-        arrived.response_model = string(body.get("model")) or arrived.response_model
-        arrived.service_tier = string(body.get("service_tier")) or arrived.service_tier
-        arrived.system_fingerprint = string(body.get("system_fingerprint")) or arrived.system_fingerprint
+        arrived.response_id = arrived.response_id or _name(body, "id")
+        arrived.response_model = _name(body, "model") or arrived.response_model
+        arrived.service_tier = _name(body, "service_tier") or arrived.service_tier
+        arrived.system_fingerprint = _name(body, "system_fingerprint") or arrived.system_fingerprint
 
     def _first_choice(self, body: Mapping[str, Json]) -> dict[str, Json] | None:
         """The choice that came first, in this chunk too; further ones (n above 1) may bear the same index."""
@@ -78,6 +81,10 @@ class Assembly:
         if text:
             self.arrived.text.append(text)
         return text
+
+
+def _name(body: Mapping[str, Json], member: str) -> str | None:
+    return string(body.get(member))[:_LONGEST_NAME] or None
 
 
 def states_usage(body: Mapping[str, Json]) -> bool:

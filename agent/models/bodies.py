@@ -49,7 +49,7 @@ def scrub(value: Json) -> Json:
 def text_of(content: Json) -> str:
     """The text in a message's content: a string, a list of parts (thoughts are not shown), null or absent."""
     if isinstance(content, str):
-        return content
+        return string(content)
     if isinstance(content, list):
         return "".join(_text_of_part(part) for part in content)
     return ""
@@ -58,8 +58,11 @@ def text_of(content: Json) -> str:
 def _text_of_part(part: Json) -> str:
     if isinstance(part, dict) and part.get("type") in ("text", "output_text", None):
         part = part.get("text")
-    return part if isinstance(part, str) else ""
+    return string(part)
 
 
 def string(value: Json) -> str:
-    return value if isinstance(value, str) else ""
+    """Text, without the NUL that no PostgreSQL stores; "" for what is none."""
+    if not isinstance(value, str):
+        return ""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in value else value

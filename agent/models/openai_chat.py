@@ -33,12 +33,12 @@ class OpenAIChat:
     """A `Model`. Without `api_key` no authorization is sent. Raises ValueError for reserved `parameters`."""
 
     def __init__(self, config: ModelConfig, api_key: str | None, base_url: str | None = None) -> None:
-        from agent.models.sdk import Client
+        from agent.models.sdk import AsyncOpenAI
 
         if reserved := sorted(wire.RESERVED & config.parameters.keys()):
             raise ValueError(f"parameters may not set {', '.join(reserved)}")
         self._config = config
-        self._client = Client(base_url or config.base_url, api_key, config.timeouts.connect)
+        self._client = AsyncOpenAI(base_url or config.base_url, api_key, config.timeouts.connect)
 
     @property
     def config(self) -> ModelConfig:

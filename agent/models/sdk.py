@@ -21,7 +21,7 @@ _NOT_SENT = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Versio
 _STREAM = openai.AsyncStream[object]
 
 
-class Client(openai.AsyncOpenAI):
+class AsyncOpenAI(openai.AsyncOpenAI):  # the User-Agent is made of this name
     """Asks the chat completions below `base_url`, whose query is kept. Without `api_key` no authorization is sent."""
 
     def __init__(self, base_url: str, api_key: str | None, connect_timeout: float) -> None:
@@ -43,7 +43,8 @@ class Client(openai.AsyncOpenAI):
         }
         if not api_key:
             self._plain["Authorization"] = omit
-        self._options = FinalRequestOptions(method="post", url=str(url))
+        # No header carries an idempotency key to this endpoint; without one here the SDK makes one up for each request.
+        self._options = FinalRequestOptions(method="post", url=str(url), idempotency_key="")
         self._first: Post | None = None
 
     async def ask(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx2.Response:
@@ -59,3 +60,11 @@ class Client(openai.AsyncOpenAI):
         if self._first is None:
             self._first = cast("Post", super()._build_request(options, retries_taken=retries_taken))
         return self._first.with_body(cast("bytes", options.content))
+
+    # Before every request the SDK looks for a provider that signs it and for tokens to exchange: there are none here.
+
+    async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        return options
+
+    async def _send_request(self, request: httpx2.Request, *, stream: bool, **_: object) -> httpx2.Response:
+        return await self._client.send(request, stream=stream)

@@ -14,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
+import yarl
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes. An endless answer must not fill the memory."""
@@ -80,7 +81,7 @@ class Transport(httpx2.AsyncBaseTransport):
     """POSTs to one address. Proxies as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say. No cookies."""
 
     def __init__(self, url: httpx2.URL, connect_timeout: float) -> None:
-        self._url = str(url)
+        self._url = yarl.URL(str(url), encoded=True)
         self._tls = url.scheme == "https"
         self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
         self._limits = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)

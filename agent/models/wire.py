@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from agent.config import ModelConfig
 from agent.models.bodies import dumps
 from agent.models.input_bound import by_bytes
@@ -12,6 +14,9 @@ RESERVED = frozenset(
     {"model", "messages", "tools", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"}
 )
 """Members that `parameters` of a model may not set: they are ours, and `n` would multiply what a hold bounds."""
+
+
+_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def draft(request: Request, config: ModelConfig) -> Draft:
@@ -37,7 +42,12 @@ def _message(message: Message) -> Json:
     if not message.tool_calls:
         return {"role": message.role, "content": message.content}
     calls: list[Json] = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        {"id": call.id, "type": "function", "function": {"name": _name(call.name), "arguments": call.arguments}}
         for call in message.tool_calls
     ]
     return {"role": message.role, "content": message.content or None, "tool_calls": calls}
+
+
+def _name(made_up: str) -> str:
+    """A conversation in which a tool bears any other name is refused, every time from then on."""
+    return _NOT_IN_A_NAME.sub("_", made_up[:64])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from agent.config import ModelConfig
 from agent.money.account import Price
@@ -17,11 +18,14 @@ from telemetry.usage import Usage
 @dataclass(frozen=True, slots=True)
 class Tariff:
     """Prices of one model and of the other names it may answer with. `tiers` are the service tiers that an answer may
-    be billed at, None for any."""
+    be billed at, None for any. `stranger`: the prices of a name that the configuration does not list, None where its
+    own are not known; raises `PricingError` where the model's own must not be taken for it."""
 
     prices: Prices
     by_name: Mapping[str, Prices] = field(default_factory=dict)
     tiers: frozenset[str] | None = None
+    names: frozenset[str] = frozenset()
+    stranger: Callable[[str], Prices | None] = lambda name: None
 
     def bound(self, input_tokens: int, at: datetime) -> Price:
         """What an answer to `input_tokens` can cost at most, whichever of the names answers. Raises `PricingError`."""
@@ -43,32 +47,45 @@ class Tariff:
     def _book(self, usage: Usage | None, name: str | None, tier: str | None, at: datetime) -> Cost | None:
         if usage is None:
             return None
-        prices = self.by_name.get(name, self.prices) if name else self.prices
         try:
-            return prices.cost(usage, at=at, service_tier=tier)
+            return self._of(name).cost(usage, at=at, service_tier=tier)
         except PricingError:
             return None
+
+    def _of(self, name: str | None) -> Prices:
+        if not name or name in self.names:
+            return self.by_name.get(name or "", self.prices)
+        return self.stranger(name) or self.prices
 
 
 def tariff(model: ModelConfig, book: PriceBook | None) -> Tariff:
     """The tariff that `models.yaml` describes. `book` is None only where no model needs one. Raises `UnknownPrice`."""
     tier = model.parameters.get("service_tier")
     tiers = None if tier in (None, "auto") else frozenset({str(tier)} - {"default"})
+    known = frozenset({model.model, *model.response_names})
     if model.free:
-        return Tariff(FREE)
+        return Tariff(FREE, names=known, stranger=_not_free)
     if model.price is None:
         if model.ceiling_usd_per_mtok is None:
             raise UnknownPrice(model.model)
         return Tariff(FlatPrices(*model.ceiling_usd_per_mtok))
     assert book is not None
     provider = model.price.partition("/")[0]
-    names = {}
-    for name in model.response_names:
+
+    @lru_cache(maxsize=256)
+    def exact(name: str) -> Prices | None:
         try:
-            names[name] = book.prices(f"{provider}/{name}")
+            return book.prices(f"{provider}/{name}")
         except PricingError:
-            continue  # an alias, or one that the book calls free: the model's own price
-    return Tariff(book.prices(model.price), names, tiers)
+            return None  # an alias, or one that the book calls free: the model's own price
+
+    names = {name: prices for name in model.response_names if (prices := exact(name))}
+    return Tariff(book.prices(model.price), names, tiers, known, exact)
+
+
+def _not_free(name: str) -> Prices | None:
+    """That `model` is free says nothing of another that answers in its place."""
+    raise UnknownPrice(name)
 
 
 def instant(micros: int) -> datetime:

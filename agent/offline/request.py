@@ -65,7 +65,7 @@ class _Part(_Wire):
 
 
 class _Function(_Wire):
-    name: str
+    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
     arguments: str
 
 

@@ -42,6 +42,12 @@ _TAKE_BACK = (
     .values(state="queued", owner=None, epoch=turn.c.epoch + 1, due_at=bindparam("now"))
     .returning(turn.c.id)
 )
+_OWN = select(turn.c.id).where(turn.c.owner == bindparam("worker_id"), turn.c.state == "running")
+_LET_GO = (
+    update(turn)
+    .where(turn.c.id.in_(bindparam(IDS, expanding=True)))
+    .values(state="queued", owner=None, epoch=turn.c.epoch + 1, due_at=bindparam("now"))
+)
 _NEXT_LAPSE = select(worker.c.lease_until).where(worker.c.state == "live", worker.c.id != bindparam("worker_id"))
 
 
@@ -69,6 +75,12 @@ def reap(tx: Tx) -> list[str]:
     now = tx.now()
     tx.rows(_BURY, {"now": now})
     return [str(row[0]) for row in tx.rows(_TAKE_BACK, {"now": now})]
+
+
+def let_go(tx: Tx, worker_id: str, under_way: Collection[str]) -> None:
+    """Queues those of a process's own turns that no task of it runs any more: the store had failed under them."""
+    lost = [row[0] for row in tx.rows(_OWN, {"worker_id": worker_id}) if row[0] not in under_way]
+    tx.among(_LET_GO, lost, {"now": tx.now()})
 
 
 def others(tx: Tx, worker_id: str) -> list[int]:

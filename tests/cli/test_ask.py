@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from agent.cli.main import main
 from agent.offline.faults import Fault
 from agent.offline.server import OfflineModel
 from tests.cli.conftest import Agent
@@ -108,6 +111,37 @@ def test_what_a_model_writes_cannot_drive_the_terminal(agent: Agent, server: Off
     assert "]52;c;aGk=" in ran.out
     assert "\x1b" not in ran.out
     assert "\x07" not in ran.out
+
+
+class Gone(io.StringIO):
+    """A stdout whose reader leaves while tools run: just where the answer's line is ended for their notes."""
+
+    def write(self, text: str) -> int:
+        if text == "\n":
+            raise BrokenPipeError
+        return super().write(text)
+
+    def fileno(self) -> int:
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def test_a_reader_that_leaves_while_tools_run_in_parallel(
+    agent: Agent, server: OfflineModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [
+        {"index": i, "id": f"c{i}", "type": "function", "function": {"name": "search_kb", "arguments": '{"query":"a"}'}}
+        for i in range(2)
+    ]
+    choice = {"index": 0, "delta": {"content": "Looking", "tool_calls": calls}, "finish_reason": "tool_calls"}
+    server.faults.push(Fault.raw_stream([f"data: {json.dumps({'choices': [choice]})}", "data: [DONE]"]))
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Gone())
+        with pytest.raises(SystemExit, match="1"):
+            main(["ask", QUESTION])
+    conversations = agent("conversations", "list", "--json").document["conversations"]
+    assert isinstance(conversations, list)
+    assert isinstance(conversations[0], dict)
+    assert agent("trace", str(conversations[0]["conversation_id"]), "--json").document["outcome"] == "cancelled"
 
 
 def test_the_stand_in_is_labelled(agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A process that asks, and can be stopped between two of its statements:
-`python -m tests.faults.driver CONFIG STORE [--unstreamed] [--turns N] [--stop "before 2"] QUESTION`.
+`python -m tests.faults.driver CONFIG STORE [--unstreamed] [--turns N] [--stop "before 2"] QUESTION`. Without a
+question it goes on with others' turns until it is sent a line.
 
 It says on stdout what happens: `ready`, `at STOP`, `text`, `in TOOL`, `finished TOOL`, then each turn's outcome. At
 its stop nothing of its event loop runs until it is sent a line; its pulse beats on. Its signals and exit codes are
@@ -18,7 +19,7 @@ from typing import cast
 
 from agent.app import App
 from agent.cli.failures import told
-from agent.cli.run import Signals, run
+from agent.cli.run import run
 from agent.settings import Settings
 from agent.store.store import Lease, Store
 from agent.store.work import Done, Work
@@ -26,7 +27,7 @@ from agent.types import Event, TextDelta, ToolFinished
 from telemetry import logs
 from tests.faults.tools import say
 
-LEASE = Lease(length=1.0, beat=0.25, reap=0.25)
+LEASE = Lease(length=1.2, beat=0.2, reap=0.25)
 """As short as the pulse's tick allows: a test waits for the end of one."""
 
 
@@ -62,14 +63,15 @@ async def show(event: Event) -> None:
         say(f"finished {event.result.call.name}")
 
 
-async def ask(arguments: argparse.Namespace) -> int:
-    settings = Settings(arguments.config, os.environ, str(arguments.store), lease=LEASE)
-    async with App.open(settings) as app:
-        app.services = replace(app.services, store=cast("Store", StoppingStore(app.services.store, arguments.stop)))
+async def work(given: argparse.Namespace) -> int:
+    settings = Settings(given.config, os.environ, str(given.store), lease=LEASE)
+    async with App.open(settings, take_over=given.question is None) as app:
+        app.services = replace(app.services, store=cast("Store", StoppingStore(app.services.store, given.stop)))
         say("ready")
-        asking = (
-            app.ask(arguments.question, stream=not arguments.unstreamed, emit=show) for _ in range(arguments.turns)
-        )
+        if given.question is None:
+            await asyncio.to_thread(sys.stdin.readline)
+            return 0
+        asking = (app.ask(given.question, stream=not given.unstreamed, emit=show) for _ in range(given.turns))
         for result in await asyncio.gather(*asking):
             say(result.outcome)
     return 0
@@ -79,17 +81,13 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("config", type=Path)
     parser.add_argument("store", type=Path)
-    parser.add_argument("question")
+    parser.add_argument("question", nargs="?")
     parser.add_argument("--unstreamed", action="store_true")
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--stop")
-    arguments = parser.parse_args()
-    logs.configure("INFO")
-
-    async def work(_: Signals) -> int:
-        return await ask(arguments)
-
-    return told(True, lambda: run(work))
+    given = parser.parse_args()
+    logs.configure()
+    return told(True, lambda: run(lambda _: work(given)))
 
 
 if __name__ == "__main__":

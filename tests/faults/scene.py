@@ -32,6 +32,16 @@ PATIENCE = 20.0
 ASK: Overrides = {"tools": ["tests.faults.tools"], "lease": LEASE, "synchronous": "FULL"}
 
 
+def asks_for_tools(stream: bool) -> Fault:
+    """The first reply of a turn; the second one is the stand-in's own, made of what the tools said."""
+    calls = [
+        call("order_part", '{"name":"battery"}', "call_1"),
+        call("open_ticket", '{"summary":"flat"}', "call_2"),
+    ]
+    message = {"role": "assistant", "content": "Let me see to that.", "tool_calls": calls}
+    return said(stream, message, "tool_calls", COUNTS)
+
+
 @dataclass
 class Scene:
     """`folder` has the configuration and the store. `stopped` is the process under test, `gate` what holds its
@@ -55,12 +65,17 @@ class Scene:
 
     # --- the process that is stopped ---
 
-    def driver(self, *options: str) -> Process:
+    def driver(self, *arguments: str) -> Process:
         write_config(self.config, self.server.base_url, **ASK)
-        more = () if self.stream else ("--unstreamed",)
-        return self.processes.python(
-            "-m", "tests.faults.driver", str(self.config), str(self.store), QUESTION, *options, *more
-        )
+        return self.processes.python("-m", "tests.faults.driver", str(self.config), str(self.store), *arguments)
+
+    def asking(self, *options: str) -> Process:
+        return self.driver(QUESTION, *options, *([] if self.stream else ["--unstreamed"]))
+
+    def resuming(self) -> Process:
+        """The command, on its own: `agent resume`."""
+        url = f"sqlite:///{self.store}?lease=2"
+        return self.processes.agent("resume", "--json", env={"AGENT_CONFIG": str(self.config), "AGENT_STORE": url})
 
     def reach(self, place: Place) -> Process:
         """A process that has come to this place and is there until it is let go on."""
@@ -71,7 +86,7 @@ class Scene:
             self.config.mkdir(parents=True, exist_ok=True)
             os.mkfifo(self.config / place.tool)
             self.pipe = os.open(self.config / place.tool, os.O_RDWR)
-        process = self.driver(*(("--stop", place.stop) if place.stop else ()))
+        process = self.asking(*(["--stop", place.stop] if place.stop else []))
         if place.stop:
             process.wait_for_line(f"at {place.stop}$")
         if self.gate:
@@ -86,23 +101,19 @@ class Scene:
 
     def _replies(self, place: Place) -> Sequence[Fault]:
         if place.request is None:
-            return [self.asks_for_tools()]
+            return [asks_for_tools(self.stream)]
         self.gate = self.server.gates.named("held")
         after = None if not place.within else 3 if self.stream else 1
-        asks = self.asks_for_tools()
+        asks = asks_for_tools(self.stream)
         if place.request == 2:
             return [asks, Fault("gate", "held" if after is None else f"held@{after}")]
         assert asks.raw
         return [replace(asks, raw=replace(asks.raw, stop=Stop("gate", after, "held")))]
 
-    def asks_for_tools(self) -> Fault:
-        """The first reply of a turn; the second one is the stand-in's own, made of what the tools said."""
-        calls = [
-            call("order_part", '{"name":"battery"}', "call_1"),
-            call("open_ticket", '{"summary":"flat"}', "call_2"),
-        ]
-        message = {"role": "assistant", "content": "Let me see to that.", "tool_calls": calls}
-        return said(self.stream, message, "tool_calls", COUNTS)
+    def free_tools(self) -> None:
+        """Those of later runs; one that is held back is until `let_go`."""
+        for tool in ("order_part", "open_ticket"):
+            (self.config / tool).unlink(missing_ok=True)
 
     def let_go(self) -> None:
         """What holds its request or its tool does so no longer."""
@@ -117,11 +128,10 @@ class Scene:
     @contextlib.asynccontextmanager
     async def another(self) -> AsyncIterator[App]:
         """Another process of the store: this one. No tool is held back in it."""
-        for tool in ("order_part", "open_ticket"):
-            (self.config / tool).unlink(missing_ok=True)
-        if not self._journaled("m0"):
-            self.server.faults.push(self.asks_for_tools())
+        self.free_tools()
         async with running_app(self.folder, self.server, **ASK) as app:
+            if not any(step["key"] == "m0" for step in self.steps()):
+                self.server.faults.push(asks_for_tools(self.stream))
             yield app
 
     async def goes_on(self, app: App) -> None:
@@ -129,7 +139,7 @@ class Scene:
         async with asyncio.timeout(PATIENCE):
             while self.open(app):
                 self.results += await app.resume()
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.02)
 
     def open(self, app: App) -> bool:
         others = [row for row in books.table(self.store, "worker") if row["id"] != app.services.store.worker]
@@ -144,16 +154,16 @@ class Scene:
     def steps(self) -> list[dict[str, books.Value]]:
         return books.table(self.store, "step", "turn, position")
 
+    def ledger(self) -> list[dict[str, books.Value]]:
+        return books.table(self.store, "ledger", "id")
+
     def kinds(self) -> Mapping[str, int]:
-        return Counter(str(row["kind"]) for row in books.table(self.store, "ledger"))
+        return Counter(str(row["kind"]) for row in self.ledger())
 
     def ran(self, tool: str) -> list[dict[str, books.Value]]:
         runs = self.config / RUNS
         lines = runs.read_text().splitlines() if runs.exists() else []
         return [run for run in map(json.loads, lines) if run["tool"] == tool]
-
-    def _journaled(self, key: str) -> bool:
-        return any(step["key"] == key for step in self.steps())
 
 
 @dataclass(frozen=True, slots=True)

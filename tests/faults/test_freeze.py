@@ -1,5 +1,5 @@
 """SIGSTOP beyond the lease at every point of a turn, and SIGCONT when another process has ended it: the one that comes
-back writes nothing into the journal and makes no call; what it paid is in the ledger; it ends by itself and says why."""
+back writes nothing into the journal and acts no more; what it paid is in the ledger; it ends by itself and says why."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from tests.faults.ending import check
 from tests.faults.points import DONE, NOTHING_WRITTEN, POINTS, Place, Point
 from tests.faults.scene import PATIENCE, Scene, Undisturbed
+from tests.support.books import number
 from tests.support.processes import Process
 
 
@@ -19,11 +20,23 @@ def test_another_process_has_ended_it(scene: Scene, point: Point, undisturbed: U
     process = asyncio.run(_frozen_and_thawed(scene, point.place))
     late = {"correction": 1} if point.late else {}
     check(scene, point, Counter(point.booked) + Counter(late), undisturbed)
+    if point.late:
+        _check_late(scene, point.late)
     if point.name == DONE:
         assert process.wait() == 0
         assert process.stdout.endswith("answered\n")
     else:
         _assert_it_said_why(process)
+
+
+def _check_late(scene: Scene, late: str) -> None:
+    """What the ledger says in the end of the attempt that was under way."""
+    (expiry, correction) = [row for row in scene.ledger() if row["kind"] in ("expiry", "correction")]
+    total = number(expiry["cost"]) + number(correction["cost"])
+    assert total == 0 or late != "nothing"
+    assert correction["quality"] == "measured" or late == "either"
+    if late == "measured":
+        assert 0 < total < number(expiry["bound"])
 
 
 def test_nothing_written(scene: Scene, undisturbed: Undisturbed) -> None:
@@ -36,7 +49,7 @@ def test_nothing_written(scene: Scene, undisturbed: Undisturbed) -> None:
 
 def _assert_it_said_why(process: Process) -> None:
     assert process.wait() == 1
-    assert '"kind":"taken_over"' in process.stdout
+    assert '"kind": "taken_over"' in process.stdout
     assert "Traceback" not in process.stderr
 
 

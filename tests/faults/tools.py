@@ -1,5 +1,5 @@
-"""The tools of the turns that are killed and frozen. Each run is a line of `runs` in the configuration's folder, written
-before anything else is done; where there is a pipe of the tool's name in that folder, a run waits at it."""
+"""The tools of the turns that are killed and frozen. Each run begins with a line in `runs` in the configuration's
+folder; where there is a pipe of the tool's name in that folder, it then waits at it."""
 
 from __future__ import annotations
 

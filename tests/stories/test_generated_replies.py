@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.offline.faults import Fault
@@ -32,6 +32,7 @@ class Theatre:
     def __init__(self, runner: asyncio.Runner, on: Stage) -> None:
         self._runner = runner
         self._on = on
+        self.store = on.store
         self.failures: list[str] = []
         runner.get_loop().set_exception_handler(lambda _, context: self.failures.append(str(context)))
 
@@ -96,9 +97,12 @@ def _theatre(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Theat
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "unstreamed"])
 def test_any_replies(theatre: Theatre, stream: bool) -> None:
-    @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-    @given(st.lists(replies(), min_size=1, max_size=4))
+    """At least 600 of them, whole ones and streams, in 600 turns."""
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @given(st.lists(replies(), min_size=1, max_size=3))
     def any_replies(faults: list[Fault]) -> None:
         theatre.play(faults, stream)
 
     any_replies()
+    assert len(books.table(theatre.store, "turn")) >= 2 * 300

@@ -34,7 +34,9 @@ class Raw(str):
 ODD = st.one_of(
     st.sampled_from([None, True, False, 0, 1, -1, 7, 163, 1.5, 2.0, -0.0, 1e308, 2**53, 2**63, 2**64, -(2**70)]),
     st.sampled_from(["", " ", "0", "12", "{}", "null", "stop", "tool_calls", "length", "content_filter", "search_kb"]),
-    st.sampled_from(["\x00", "\ud800", "\udc00x", "\ud83d\ude00", "😀", "﷽" * 100, "\r\n\r\n", "data: x", "x" * 20_000]),
+    st.sampled_from(
+        ["\x00", "\ud800", "\udc00x", "\ud83d\ude00", "😀", "﷽" * 100, "\r\n\r\n", "data: x", "x" * 20_000]
+    ),
     st.sampled_from([float("nan"), float("inf"), float("-inf"), 10**400, 10**5000]),
     st.sampled_from([[], {}, [[]], [None], [{}], {"": {}}, [{"text": "a"}, {"type": "text", "text": "b"}, 3]]),
     st.integers(),
@@ -104,12 +106,19 @@ def _chunks(body: dict[str, Any]) -> list[dict[str, Any]]:
     head = {"id": body["id"], "model": body["model"]}
     (choice,) = body["choices"]
     message = choice["message"]
-    deltas: list[dict[str, Any]] = [{"role": "assistant"}, *({"content": word} for word in (message["content"] or "").split())]
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant"},
+        *({"content": word} for word in (message["content"] or "").split()),
+    ]
     for index, call in enumerate(message.get("tool_calls", ())):
         function = call["function"]
         half = len(function["arguments"]) // 2
         deltas.append(
-            {"tool_calls": [{"index": index, **call, "function": {**function, "arguments": function["arguments"][:half]}}]}
+            {
+                "tool_calls": [
+                    {"index": index, **call, "function": {**function, "arguments": function["arguments"][:half]}}
+                ]
+            }
         )
         deltas.append({"tool_calls": [{"index": index, "function": {"arguments": function["arguments"][half:]}}]})
     chunks = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
@@ -160,7 +169,7 @@ def _spoilt(draw: Draw, value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _json(value: object) -> bytes:
+def json_of(value: object) -> bytes:
     """JSON as a careless server writes it: NaN, lone surrogates, numbers without end."""
     found: list[str] = []
 
@@ -182,7 +191,7 @@ def _json(value: object) -> bytes:
 
 
 def _sent_whole(draw: Draw, body: dict[str, Any]) -> Fault:
-    data = _json(body)
+    data = json_of(body)
     data = draw(st.sampled_from([data, data, data, data[: len(data) // 2], b"\xef\xbb\xbf" + data, b" \n" + data, b""]))
     status = draw(st.sampled_from([200, 200, 200, 200, 400, 429, 500]))
     kind = draw(st.sampled_from(["application/json", "application/json", "text/plain", "application/octet-stream"]))
@@ -192,8 +201,15 @@ def _sent_whole(draw: Draw, body: dict[str, Any]) -> Fault:
 def _streamed(draw: Draw, chunks: list[dict[str, Any]]) -> Fault:
     end = draw(st.sampled_from([b"\n\n", b"\n\n", b"\r\n\r\n", b"\n"]))
     head = draw(st.sampled_from([b"data: ", b"data: ", b"data:", b" data: ", b"id: 7\ndata: ", b": hello\n\ndata: "]))
-    events = [head + _json(chunk) + end for chunk in chunks]
-    oddities = [b": keep-alive\n\n", b"\n", b"event: error\n", b'error: {"message": "no"}\n\n', b"data: {\n\n", b"data:\n\n"]
+    events = [head + json_of(chunk) + end for chunk in chunks]
+    oddities = [
+        b": keep-alive\n\n",
+        b"\n",
+        b"event: error\n",
+        b'error: {"message": "no"}\n\n',
+        b"data: {\n\n",
+        b"data:\n\n",
+    ]
     for odd in draw(st.lists(st.sampled_from(oddities), max_size=1)):
         events.insert(draw(st.integers(0, len(events))), odd)
     events += draw(st.sampled_from([[b"data: [DONE]\n\n"], [b"data: [DONE]\n\n"], [], [b"data: [DONE]"]]))

@@ -12,9 +12,10 @@ from typing import Unpack
 from agent.app import App
 from agent.offline.faults import Fault
 from agent.offline.server import OfflineModel
-from agent.types import Event, Json, Retrying, TextDelta, ToolFinished, TurnResult
+from agent.types import Event, Retrying, TextDelta, ToolFinished, TurnResult
 from tests.support import books
 from tests.support.app import Overrides, running_app
+from tests.support.odd import json_of
 from tests.support.otlp import otlp_http
 from tests.support.received import Received
 from tests.support.signals import Span
@@ -23,7 +24,7 @@ QUESTION = "My laptop will not connect to wifi."
 ANSWERED_BY = "small-2026-01-01"
 """The dated name under which the stand-in's `answer` answers; the configuration lists it."""
 
-COUNTS: Json = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+COUNTS = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
 NANO_COUNTS = 100 * 1_000 + 10 * 2_000
 """What COUNTS cost at 1 and 2 USD per million tokens, in nano-dollars."""
 
@@ -130,37 +131,40 @@ async def left_over(before: set[asyncio.Task[object]]) -> set[asyncio.Task[objec
 
 
 def answer(
-    stream: bool, text: str = "Turn it off and on again.", finish: str | None = "stop", usage: Json = COUNTS, **members: Json
+    stream: bool,
+    text: str = "Turn it off and on again.",
+    finish: str | None = "stop",
+    usage: object = COUNTS,
+    **members: object,
 ) -> Fault:
     """A whole answer in OpenAI's shape, streamed in words or not; `members` are added to the body or to each chunk."""
-    message: Json = {"role": "assistant", "content": text}
-    return said(stream, message, finish, usage, **members)
+    return said(stream, {"role": "assistant", "content": text}, finish, usage, **members)
 
 
-def calls(stream: bool, *tool_calls: Json, finish: str | None = "tool_calls", usage: Json = COUNTS) -> Fault:
+def calls(stream: bool, *tool_calls: object, finish: str | None = "tool_calls", usage: object = COUNTS) -> Fault:
     """A reply that asks for tools: `tool_calls` as they stand in a message."""
     return said(stream, {"role": "assistant", "content": None, "tool_calls": list(tool_calls)}, finish, usage)
 
 
-def call(name: str, arguments: Json, id: str = "call_1") -> Json:  # noqa: A002  the member's own name
+def call(name: str, arguments: object, id: str = "call_1") -> object:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def said(stream: bool, message: Mapping[str, Json], finish: str | None, usage: Json, **members: Json) -> Fault:
-    head: dict[str, Json] = {"id": "chatcmpl-1", "model": ANSWERED_BY, **members}
+def said(stream: bool, message: Mapping[str, object], finish: str | None, usage: object = COUNTS, **members: object) -> Fault:
+    head: dict[str, object] = {"id": "chatcmpl-1", "model": ANSWERED_BY, **members}
     if not stream:
-        choice: Json = {"index": 0, "message": dict(message), "finish_reason": finish}
-        return Fault.raw_json({**head, "choices": [choice], "usage": usage})
+        choice: object = {"index": 0, "message": dict(message), "finish_reason": finish}
+        return Fault.raw_body(json_of({**head, "choices": [choice], "usage": usage}))
     return events(
         *({**head, "choices": [chunk]} for chunk in _choices(message, finish)),
         {**head, "choices": [], "usage": usage},
     )
 
 
-def _choices(message: Mapping[str, Json], finish: str | None) -> list[Json]:
+def _choices(message: Mapping[str, object], finish: str | None) -> list[object]:
     content = message.get("content")
     words: Sequence[str] = content.split(" ") if isinstance(content, str) and content else []
-    deltas: list[Json] = [{"content": word if not n else " " + word} for n, word in enumerate(words)]
+    deltas: list[object] = [{"content": word if not n else " " + word} for n, word in enumerate(words)]
     tool_calls = message.get("tool_calls")
     for index, item in enumerate(tool_calls if isinstance(tool_calls, list) else []):
         assert isinstance(item, dict)
@@ -172,9 +176,7 @@ def _choices(message: Mapping[str, Json], finish: str | None) -> list[Json]:
     ]
 
 
-def events(*chunks: Json | str, done: bool = True) -> Fault:
+def events(*chunks: object | str, done: bool = True) -> Fault:
     """A stream of these chunks; text is sent as it is, with a blank line after it."""
-    import orjson
-
-    lines = [chunk if isinstance(chunk, str) else f"data: {orjson.dumps(chunk).decode()}" for chunk in chunks]
+    lines = [chunk if isinstance(chunk, str) else f"data: {json_of(chunk).decode()}" for chunk in chunks]
     return Fault.raw_stream([*lines, *(["data: [DONE]"] if done else [])])

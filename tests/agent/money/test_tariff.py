@@ -47,6 +47,12 @@ class TestHeldForTheDearest:
         for name in ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", None):  # an alias has its model's price
             assert charged(prices, name=name) == charged(tariff(model(price="openai/gpt-4o-mini"), book))
 
+    def test_charged_for_a_stranger_whose_price_is_known(self, book: PriceBook) -> None:
+        """Beyond its bound, and not hidden: it was nowhere said that this model may answer."""
+        prices = tariff(model(price="openai/gpt-4o-mini"), book)
+        assert charged(prices, name="gpt-4o") == charged(tariff(model(price="openai/gpt-4o"), book))
+        assert charged(prices, name="nobody-knows-it") == charged(prices)
+
     def test_of_the_service_tiers(self, book: PriceBook) -> None:
         any_tier = tariff(model(price="openai/gpt-5-mini"), book)
         standard = tariff(model(price="openai/gpt-5-mini", parameters={"service_tier": "default"}), book)
@@ -63,6 +69,7 @@ class TestWithoutAPriceOfItsOwn:
     def test_free_is_said(self) -> None:
         prices = tariff(model(free=True), None)
         assert prices.bound(10**6, AT).base == prices.bound(10**6, AT).unit == charged(prices) == 0
+        assert prices.charge(MILLION, None, "a-paid-one", None, AT) is None, "what is free says nothing of another"
 
     def test_ceiling(self) -> None:
         prices = tariff(model(ceiling_usd_per_mtok=["0.5", "2"]), None)

@@ -9,6 +9,7 @@ import pytest
 
 from agent.money.account import Granted, Limit, Refused
 from agent.store import workers
+from agent.store.errors import StoreError
 from agent.store.store import Store
 from agent.store.tables import hold, worker
 from agent.store.work import Done, Fence, Finish, Work
@@ -245,3 +246,14 @@ async def test_a_bad_journal_does_not_hold_up_its_settle(store: Store, path: str
     await until(lambda: not store.settles_waiting)
     assert kinds(path) == [("attempt", 321)]
     assert balance(path) == (321, 0)
+    assert books.chain_faults(path) == [], "the rows of the transaction that failed are no part of the chain"
+
+
+async def test_what_was_made_in_a_transaction_that_failed_is_made_again(store: Store, path: str) -> None:
+    """Its counters, for one: they are rolled back with it."""
+    ask = reserve("a1", "t1", (*everything(LIMIT), Limit(2, "t1", "turn", LIMIT)))
+    begun = Work(fence=Fence("t1", 1), begin=begin("t1"), reserve=ask)
+    with pytest.raises(StoreError, match="UNIQUE"):
+        await store.do(replace(begun, steps=(step("t1"), step("t1"))))
+    assert books.table(path, "counter") == books.table(path, "turn") == []
+    assert held(await store.do(begun)).bound == 1100
