@@ -83,7 +83,7 @@ def agents(
     for name, agent in config.agents.agents.items():
         texts = {version.digest: render(version, agent.variables) for version in config.prompts[agent.prompt]}
         targets = tuple(available[model] for model in chain(config, agent, env))
-        made[name] = Agent(name, targets, registries[name], texts, agent.bounds, services)
+        made[name] = Agent(name, targets, registries[name], texts, agent.variables, agent.bounds, services)
     return made
 
 

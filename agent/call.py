@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import uuid_utils
 
-from agent import charge
+from agent import capture, charge
 from agent.charge import Ended, Hold
 from agent.journal import Journal
 from agent.models import retries, routes
@@ -26,7 +26,7 @@ from agent.runtime import Agent, Target
 from agent.store.accounts import dims
 from agent.store.work import Reserve, Settle
 from agent.turn import Ask, Turn
-from agent.types import Emit, Message, Reply, Retrying, TextDelta
+from agent.types import Emit, Reply, Retrying, TextDelta
 from telemetry.attempt import Attempt
 from telemetry.spans import ChatSpan
 
@@ -122,14 +122,14 @@ class _Calling:
         if isinstance(hold, Refused):
             return Called(target.name, began, refused=hold)
         attempts: list[Attempt] = []
+        answer = None
         with self.telemetry.spans.chat(asked.call, hold.granted.cap) as span:
             try:
                 answer, refused = await self._attempts(asked, hold, attempts, span)
             finally:
                 if attempts:
                     span.finish(*attempts)
-            if self.telemetry.spans.captures_content:
-                _capture(span, asked, answer)
+                capture.of_call(self.agent, asked, answer if isinstance(answer, Reply) else None, span)
         if isinstance(answer, Reply):
             return Called(target.name, began, reply=answer)
         return Called(target.name, began, failure=answer, refused=refused)
@@ -235,11 +235,3 @@ class _Calling:
 
     async def _show(self, text: str) -> None:
         await self.emit(TextDelta(text))
-
-
-def _capture(span: ChatSpan, asked: Question, answer: Reply | CallFailed) -> None:
-    said = (Message("system", asked.request.system), *asked.request.messages)
-    if isinstance(answer, Reply):
-        span.content(said, (answer.message,), answer.finish_reasons[0])
-    else:
-        span.content(said, (), "error")

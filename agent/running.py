@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from agent import capture
 from agent.call import Called, Conversing
 from agent.journal import Journal, NotBegun, TakenOver
 from agent.loop import Ended, run
 from agent.runtime import Agent
 from agent.store.errors import StoreError
 from agent.turn import Turn
-from agent.types import Emit, Message, Outcome, TurnResult
+from agent.types import STAND_IN, Emit, Outcome, TurnResult
 from telemetry.attempt import Attempt
 from telemetry.spans import AgentSpan
 from telemetry.usage import Usage
@@ -80,7 +81,7 @@ async def run_turn(
             finally:
                 totals = before.plus(so_far.attempts)
                 if outcome:
-                    _close(span, turn, ended, outcome, so_far, totals)
+                    _close(agent, span, turn, ended, outcome, so_far, totals)
     finally:
         telemetry.metrics.turn_ended(agent.name)
         if outcome:
@@ -89,7 +90,13 @@ async def run_turn(
 
 
 def _close(
-    span: AgentSpan, turn: Turn, ended: Ended | None, outcome: Outcome, so_far: Conversing, totals: Totals
+    agent: Agent,
+    span: AgentSpan,
+    turn: Turn,
+    ended: Ended | None,
+    outcome: Outcome,
+    so_far: Conversing,
+    totals: Totals,
 ) -> None:
     reasons = next((a.finish_reasons for a in reversed(so_far.attempts) if a.finish_reasons), ())
     span.finish(
@@ -102,8 +109,7 @@ def _close(
     if outcome != "answered":
         failure = ended.called.failure if ended and ended.called else None
         span.fail(failure.error_type if outcome == "provider_failed" and failure else outcome)
-    answered = (Message("assistant", ended.text),) if ended and ended.text else ()
-    span.content((Message("user", turn.input),), answered)
+    capture.of_turn(agent, turn, ended.text if ended else None, span)
 
 
 def _count(agent: Agent, turn: Turn, outcome: Outcome, seconds: float, totals: Totals, span: AgentSpan) -> None:
@@ -135,6 +141,7 @@ def _result(ended: Ended, so_far: Conversing, totals: Totals, seconds: float) ->
         prompt_name=turn.prompt.name,
         prompt_version=turn.prompt.version,
         models=tuple(dict.fromkeys(step.model for step in turn.models())),
+        stand_in=any(attempt.system_fingerprint == STAND_IN for attempt in so_far.attempts),
         seconds=seconds,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.config import Bounds
+from agent.config.shapes import Scalar
 from agent.models.protocol import Model
 from agent.money.account import Limit
 from agent.money.tariff import Tariff
@@ -38,11 +39,13 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One agent. `chain` is asked from the first model on; `prompts` are the rendered system prompts by digest."""
+    """One agent. `chain` is asked from the first model on; `prompts` are the system prompts by digest, rendered with
+    `variables`."""
 
     name: str
     chain: tuple[Target, ...]
     tools: Registry
     prompts: Mapping[str, str]
+    variables: Mapping[str, Scalar]
     bounds: Bounds
     services: Services

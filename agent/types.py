@@ -91,7 +91,8 @@ class Caller:
 @dataclass(frozen=True, slots=True)
 class TurnResult:
     """How a turn ended, for whoever asked. Tokens are what providers reported, money all that was charged, failed
-    attempts included. `reason` says what stood in the way of an answer; `models` answered, by their configured names.
+    attempts included. `reason` says what stood in the way of an answer; `models` answered, by their configured names;
+    `stand_in`: one of the answers came from the offline model, wherever it was reached.
     """
 
     turn_id: str
@@ -106,7 +107,12 @@ class TurnResult:
     prompt_name: str
     prompt_version: str
     models: tuple[str, ...]
+    stand_in: bool
     seconds: float
+
+
+STAND_IN = "offline-stand-in"
+"""The `system_fingerprint` of the offline model's answers: by it they are known, whoever passed them on."""
 
 
 # --- what a turn tells while it runs -------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ class Attempt:
     """One HTTP request of a call, finished. Times: `started` and `ended` in Unix microseconds, durations in seconds.
 
     `usage` holds what the provider reported when `cost.quality` is `measured`, our own estimate when it is
-    `estimated`; when `unknown`, what was reported without there being a price for it, or None. `error_type` is None exactly when the attempt brought a usable reply.
+    `estimated`; when `unknown`, what was reported without there being a price for it, or None. `error_type` is None
+    exactly when the attempt brought a usable reply.
     """
 
     id: str

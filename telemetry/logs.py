@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
 from opentelemetry.trace import get_current_span
 
 from telemetry.events import qualified_name
+
+OURS = ("agent", "telemetry")
 
 
 class JsonLine(logging.Formatter):
@@ -22,7 +25,7 @@ class JsonLine(logging.Formatter):
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         span = get_current_span().get_span_context()
         if span.is_valid:
@@ -32,12 +35,22 @@ class JsonLine(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def configure(level: str = "warning", stream: TextIO | None = None) -> None:
-    """Let all loggers of the process write to stderr (or `stream`) from `level` on. Raises ValueError for an unknown
-    level."""
+def configure(level: str = "warning", stream: TextIO | None = None, ours: Sequence[str] = OURS) -> None:
+    """Let all loggers of the process write to stderr (or `stream`): `ours` from `level` on, others from WARNING on at
+    most, because at DEBUG libraries print requests with headers and bodies. Raises ValueError for an unknown level."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLine())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    root = logging.getLogger()
+    for name in ours:
+        logging.getLogger(name).setLevel(root.level)
+    root.setLevel(max(root.level, logging.WARNING))
+
+
+def _message(record: logging.LogRecord) -> str:
+    """asyncio's further lines show tasks and callbacks with the exceptions and values that they hold."""
+    message = record.getMessage()
+    return message.partition("\n")[0] if record.name == "asyncio" else message
 
 
 def _whereabouts(error: BaseException) -> str:

@@ -17,8 +17,8 @@ Quality = Literal["measured", "estimated", "unknown"]
 MAX_TOKENS = 10**9
 """More tokens than this in one answer is nonsense, whoever states it: a thousand times the largest window."""
 
-MAX_USD = Decimal(10**9)
-"""More USD than this for one answer is nonsense, and more than nine times it would not fit the books."""
+MAX_USD = Decimal(10**6)
+"""More USD than this for one answer is nonsense, and a few thousand times it would not fit the books."""
 
 
 @dataclass(frozen=True, slots=True)

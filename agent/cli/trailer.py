@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 def stand_in(app: App, result: TurnResult) -> bool:
     """Whether the offline model answered, or would have."""
-    names = result.models or [target.name for target in app.agents[result.agent].chain]
-    return any(app.config.models.models[name].provider == "offline" for name in names)
+    return result.stand_in or (not result.models and app.stand_in)
 
 
 def show(console: Console, app: App, result: TurnResult, budgets: Sequence[Standing]) -> None:

@@ -14,9 +14,8 @@ from agent.models.protocol import OnText
 from agent.models.sse import BadEvent, Event, EventReader
 from agent.types import Json
 
-
-_HEAD = 8
-"""Bytes that tell an event from JSON."""
+_HEAD, _BLANKS = 8, 4096
+"""Bytes that tell an event from JSON; how many are waited through until they come."""
 
 _EVENT = re.compile(rb"(?:data|event|id|retry|error)? *:")
 
@@ -51,7 +50,7 @@ class AnswerReader:
 
     async def _head(self, content: Bytes) -> bytes:
         head = b""
-        while len(head.lstrip()) < _HEAD and (data := await self._next(content)):
+        while len(head.lstrip()) < _HEAD and len(head) < _BLANKS and (data := await self._next(content)):
             head += data
         return head
 

@@ -9,7 +9,6 @@ from agent.models.protocol import Arrived
 from agent.models.tool_calls import CallAssembly
 from agent.types import Json
 
-
 _LONGEST_NAME = 256
 
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from agent.models.bodies import parse
 from agent.types import Json
 
+_TRIED = 64
+"""Lines of data up to which each may complete an event: trying after every one of a million would take for ever."""
+
 
 class BadEvent(ValueError):
     """An event whose data is not JSON. Holds its data (content)."""
@@ -32,7 +35,7 @@ class EventReader:
 
     def __init__(self) -> None:
         self._rest = bytearray()
-        self._data = b""
+        self._data: list[bytes] = []
         self._error = False
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
@@ -57,8 +60,7 @@ class EventReader:
             return self._value(line[5:].strip())
         line = line.strip()
         if not line:
-            self._blank()
-            return None
+            return self._blank()
         field, _, value = line.lstrip(b"\xef\xbb\xbf").partition(b":")
         if field == b"data":
             return self._value(value.strip())
@@ -75,21 +77,28 @@ class EventReader:
         if self._error:
             self._error = False
             return Event(_json_or_text(value), error=True)
-        self._data = self._data + b"\n" + value if self._data else value
-        if not value:
-            return None
+        if value or self._data:
+            self._data.append(value)
+        return self._whole() if value and len(self._data) <= _TRIED else None
+
+    def _whole(self) -> Event | None:
         try:
-            body = parse(self._data)
+            body = parse(b"\n".join(self._data))
         except ValueError:
             return None
-        self._data = b""
+        self._data.clear()
         return Event(body)
 
-    def _blank(self) -> None:
+    def _blank(self) -> Event | None:
         self._error = False
-        if self._data:
-            data, self._data = self._data, b""
+        if not self._data:
+            return None
+        event = self._whole()
+        if event is None:
+            data = b"\n".join(self._data)
+            self._data.clear()
             raise BadEvent(data.decode("utf-8", "replace"))
+        return event
 
 
 def _json_or_text(value: bytes) -> Json:

@@ -13,13 +13,12 @@ from typing import Any, TypeAlias
 import orjson
 
 from agent.offline.request import BYTES_PER_TOKEN, Asked, tokens
-from agent.types import Message, ToolCall
+from agent.types import STAND_IN, Message, ToolCall
 
 Body: TypeAlias = dict[str, Any]
 Argument: TypeAlias = int | float | str
 """What a fault may be given."""
 
-FINGERPRINT = "offline-stand-in"
 DONE = b"data: [DONE]\n\n"
 _WORD = re.compile(r"\s*\S{1,24}|\s+$")
 _LONG = 65_536
@@ -43,7 +42,7 @@ def completion(asked: Asked, said: Message, model: str, number: int) -> Body:
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
         "usage": usage(asked.input_tokens, output_tokens(kept), asked.cached_tokens),
         "service_tier": "default",
-        "system_fingerprint": FINGERPRINT,
+        "system_fingerprint": STAND_IN,
     }
 
 

@@ -12,10 +12,10 @@ from multidict import CIMultiDict
 
 from agent.offline.gates import Gates
 from agent.offline.log import State
-from agent.offline.protocol import FINGERPRINT
 from agent.offline.wire import Stop, Wire
+from agent.types import STAND_IN
 
-LABEL = {"x-offline-model": "true", "server": FINGERPRINT}
+LABEL = {"x-offline-model": "true", "server": STAND_IN}
 _AT_ONCE = struct.pack("ii", 1, 0)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +17,11 @@ from agent.offline.faults import Fault, Script
 from agent.offline.gates import Gate, Gates
 from agent.offline.log import AccessLog
 from agent.offline.play import play
-from agent.offline.protocol import FINGERPRINT, error
+from agent.offline.protocol import error
 from agent.offline.request import Asked, BadRequest, read
 from agent.offline.sending import Sending
 from agent.offline.wire import Wire, of_body
+from agent.types import STAND_IN
 
 DEFAULT_MODEL = "offline-helpdesk"
 LARGEST_REQUEST = 64 * 1024 * 1024
@@ -153,6 +152,8 @@ class OfflineModel:
         sending = Sending(request, wire, self.gates, {"x-request-id": f"req-offline-{access.number}"})
         try:
             return await sending.run(self._pace.first_byte, self._pace.chunk)
+        except ConnectionError:
+            return web.Response()  # for nobody: the client has left, which aiohttp would log as a failure of ours
         finally:
             self.log.ended(access, sending.state, wire.status, sending.pieces, output)
 
@@ -165,27 +166,12 @@ class OfflineModel:
             self.log.ended(access, sending.state, wire.status, sending.pieces, None)
 
     async def _models(self, request: web.Request) -> web.StreamResponse:
-        listed = {"id": DEFAULT_MODEL, "object": "model", "created": 0, "owned_by": FINGERPRINT}
+        listed = {"id": DEFAULT_MODEL, "object": "model", "created": 0, "owned_by": STAND_IN}
         return await self._plain(request, of_body({"object": "list", "data": [listed]}))
 
     async def _not_found(self, request: web.Request) -> web.StreamResponse:
         message = f"Unknown request URL: {request.method} {request.path}."
         return await self._plain(request, of_body(error(message, "invalid_request_error", "unknown_url"), 404))
-
-
-async def run(server: OfflineModel, announce: Callable[[str], None]) -> None:
-    """Serves until SIGTERM, SIGINT or cancellation; `announce` gets the base URL once it listens."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with server:
-            announce(server.base_url)
-            await stop.wait()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 def _is_loopback(host: str) -> bool:

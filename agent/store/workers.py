@@ -48,7 +48,6 @@ _LET_GO = (
     .where(turn.c.id.in_(bindparam(IDS, expanding=True)))
     .values(state="queued", owner=None, epoch=turn.c.epoch + 1, due_at=bindparam("now"))
 )
-_NEXT_LAPSE = select(worker.c.lease_until).where(worker.c.state == "live", worker.c.id != bindparam("worker_id"))
 
 
 def enter(tx: Tx, worker_id: str, host: str, lease: int) -> None:
@@ -81,8 +80,3 @@ def let_go(tx: Tx, worker_id: str, under_way: Collection[str]) -> None:
     """Queues those of a process's own turns that no task of it runs any more: the store had failed under them."""
     lost = [row[0] for row in tx.rows(_OWN, {"worker_id": worker_id}) if row[0] not in under_way]
     tx.among(_LET_GO, lost, {"now": tx.now()})
-
-
-def others(tx: Tx, worker_id: str) -> list[int]:
-    """When the leases of the other live processes end, Unix microseconds."""
-    return [int(row[0]) for row in tx.rows(_NEXT_LAPSE, {"worker_id": worker_id})]  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -118,7 +119,7 @@ class Gone(io.StringIO):
 
     def write(self, text: str) -> int:
         if text == "\n":
-            raise BrokenPipeError
+            raise BrokenPipeError(errno.EPIPE, "nobody reads")
         return super().write(text)
 
     def fileno(self) -> int:

@@ -17,7 +17,8 @@ COUNTED = {1: "", 2: "turn"}
 
 
 def findings(store: Path, requests: int, *outcomes: str) -> list[str]:
-    """`requests`: how many the provider got; `outcomes`: what turns may have come to (`answered`). Empty where all is well."""
+    """`requests`: how many the provider got; `outcomes`: what turns may have come to, else `answered`. Empty where all
+    is well."""
     ledger, steps = books.table(store, "ledger", "id"), books.table(store, "step", "turn, position")
     turns = books.table(store, "turn")
     return [

@@ -19,7 +19,8 @@ from tests.support.conformance import check
 from tests.support.stage import Stage, stage
 from tests.support.until import until
 
-MOMENTS = 30
+MOMENTS, WHOLE = 30, 4
+"""Turns that are cancelled, and turns that are not."""
 
 
 async def test_nothing_is_left_behind(tmp_path: Path, stream: bool, caplog: pytest.LogCaptureFixture) -> None:
@@ -27,10 +28,7 @@ async def test_nothing_is_left_behind(tmp_path: Path, stream: bool, caplog: pyte
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(str(context)))
     chance = random.Random(f"cancelled, {stream}")
     async with stage(tmp_path, **ASK) as on:
-        await _asked(on, stream)
-        began = time.perf_counter()
-        await _asked(on, stream)
-        whole = time.perf_counter() - began
+        whole = min([await _seconds(on, stream) for _ in range(WHOLE)])
         for _ in range(MOMENTS):
             await _cancelled(on, stream, chance.uniform(0, whole))
         assert await asyncio.to_thread(on.app.services.telemetry.flush)
@@ -38,7 +36,7 @@ async def test_nothing_is_left_behind(tmp_path: Path, stream: bool, caplog: pyte
         requests = on.server.log.count()
     assert findings(tmp_path / "store.db", requests, "answered", "cancelled") == []
     outcomes = Counter(row["outcome"] for row in books.table(tmp_path / "store.db", "turn"))
-    assert outcomes["cancelled"] > MOMENTS / 2, "most of those that were begun"
+    assert outcomes["cancelled"] > MOMENTS / 6, "the moments are within a turn"
     gc.collect()
     assert problems == []
     assert [record for record in caplog.records if record.exc_info] == []
@@ -48,6 +46,12 @@ async def _asked(on: Stage, stream: bool) -> None:
     on.server.faults.clear()
     on.server.faults.push(asks_for_tools(stream))
     await on.app.ask(QUESTION, stream=stream, emit=on.emit)
+
+
+async def _seconds(on: Stage, stream: bool) -> float:
+    began = time.perf_counter()
+    await _asked(on, stream)
+    return time.perf_counter() - began
 
 
 async def _cancelled(on: Stage, stream: bool, after: float) -> None:
@@ -67,10 +71,10 @@ def _check_spans(on: Stage) -> None:
     turns = books.table(on.store, "turn")
     spans = on.received.spans
     agents = Counter(str(span.attributes["agent.outcome"]) for span in spans if span.name.startswith("invoke_agent"))
-    assert sum(agents.values()) == MOMENTS + 2
+    assert sum(agents.values()) == MOMENTS + WHOLE
     told = Counter(str(turn["outcome"]) for turn in turns)
-    assert agents["answered"] == told["answered"]
-    assert agents["cancelled"] >= told["cancelled"], "a turn may be cancelled before it is begun"
+    assert set(agents) == {"answered", "cancelled"}
+    assert agents["answered"] <= told["answered"], "its answer may be written while it is cancelled"
     calls = {span.span_id for span in spans if span.name.startswith("chat")}
     assert {row["span_id"] for row in books.table(on.store, "ledger") if row["span_id"]} <= calls
     assert check(spans) == []

@@ -1,4 +1,4 @@
-"""Nothing is fetched at import or start: litellm#9787, cuga-agent#513, where pods without internet hung and crash-looped.
+"""Nothing is fetched at import or start: litellm#9787, cuga-agent#513, pods without internet that hung and crashed.
 
 A process of its own, in which whatever leaves loopback is written down and refused before it is sent.
 """
@@ -14,7 +14,7 @@ import pytest
 from agent.models.estimate import _SOURCE
 from tests.support.processes import Processes
 
-GUARD = '''
+GUARD = """
 import ipaddress, socket, sys
 
 def refuse(event, arguments):
@@ -30,18 +30,19 @@ def refuse(event, arguments):
         raise OSError("the network is closed")
 
 sys.addaudithook(refuse)
-'''
+"""
 
-IMPORT_ALL = '''
+IMPORT_ALL = """
 import importlib, pkgutil, agent, telemetry
-found = [m.name for package in (agent, telemetry) for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+walked = (pkgutil.walk_packages(package.__path__, package.__name__ + ".") for package in (agent, telemetry))
+found = [module.name for modules in walked for module in modules]
 for name in found:
     if not name.endswith(("__main__", ".migrations.env")) and ".versions." not in name:
         importlib.import_module(name)
 print("IMPORTED", len(found))
-'''
+"""
 
-RUN = '''
+RUN = """
 import asyncio, pathlib, sys
 from agent.app import App
 from agent.models.estimate import count
@@ -53,7 +54,7 @@ async def main():
     print("COUNTED", count("four"))
 
 asyncio.run(main())
-'''
+"""
 
 
 @pytest.fixture(name="cache", params=["empty", "corrupt", "missing"])

@@ -1,4 +1,4 @@
-"""A thousand tool calls with arguments as models make them up, through whole turns: each has a result, none ends one."""
+"""A thousand tool calls with arguments as models make them up, in whole turns: each has a result, none ends one."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ TEXTS = st.one_of(
     st.tuples(GOOD, st.integers(0, 30)).map(lambda pair: json_of(pair[0]).decode()[: pair[1]]),
     ODD.map(lambda value: json_of(value).decode()),
     st.text(max_size=30),
-    st.sampled_from(["", "null", "{}", "[]", "{'query': 'wifi'}", '{"query": "wifi"}{"query": "vpn"}', '{"query": "a",}']),
-    st.sampled_from(['```json\\n{"query": "wifi"}\\n```', '<tool>{"query": "wifi"}</tool>', '{"query": "a", "query": "b"}']),
+    st.sampled_from(
+        ["", "null", "{}", "[]", "{'query': 'wifi'}", '{"query": "wifi"}{"query": "vpn"}', '{"query": "a",}']
+    ),
+    st.sampled_from(
+        ['```json\\n{"query": "wifi"}\\n```', '<tool>{"query": "wifi"}</tool>', '{"query": "a", "query": "b"}']
+    ),
 )
 ARGUMENTS = TEXTS | GOOD | st.none() | st.integers() | st.lists(st.text(max_size=3), max_size=2)
 """As text, which is how it should be, and as the value itself, which some servers send."""

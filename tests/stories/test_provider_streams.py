@@ -11,6 +11,7 @@ import pytest
 
 from agent.offline.faults import Fault
 from tests.support import desk
+from tests.support.app import Values
 from tests.support.stage import ANSWERED_BY, COUNTS, NANO_COUNTS, Seen, answer, call, calls, events, said, stage
 
 HEAD = {"id": "chatcmpl-1", "model": ANSWERED_BY}
@@ -25,7 +26,7 @@ HELLO, STOP = chunk({"content": "Hello"}), chunk(finish="stop")
 USED = {**HEAD, "choices": [], "usage": COUNTS}
 LESS = {"prompt_tokens": 100, "completion_tokens": 1, "total_tokens": 101}
 ERROR = {"error": {"message": "Upstream is gone.", "code": 502}}
-ONCE = {"retries": {"attempts": 1, "base_seconds": 0}}
+ONCE: Values = {"retries": {"attempts": 1, "base_seconds": 0}}
 
 
 async def played(tmp_path: Path, *faults: Fault, stream: bool = True) -> Seen:
@@ -49,7 +50,18 @@ async def played(tmp_path: Path, *faults: Fault, stream: bool = True) -> Seen:
         [HELLO, STOP, USED, {**HEAD, "choices": [], "usage": {}}],
         [HELLO, {**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": COUNTS}]}],
     ],
-    ids=["groq", "twice", "cumulative", "cumulative, alone", "with choices", "alone", "no list", "null", "{}", "choice"],
+    ids=[
+        "groq",
+        "twice",
+        "cumulative",
+        "cumulative, alone",
+        "with choices",
+        "alone",
+        "no list",
+        "null",
+        "{}",
+        "choice",
+    ],
 )
 async def test_12_usage_wherever_it_stands(tmp_path: Path, chunks: list[object]) -> None:
     seen = await played(tmp_path, events(*chunks))
@@ -258,7 +270,12 @@ async def test_17_a_stream_that_nobody_asked_for(tmp_path: Path) -> None:
 
 async def test_17_message_beside_delta_and_ids_that_change(tmp_path: Path) -> None:
     beside = {"index": 0, "delta": {"content": "Hello"}, "message": {"content": "Hello"}, "finish_reason": None}
-    chunks = [{"id": "a", "choices": [beside]}, {"id": "b", "choices": [beside]}, {**STOP, "id": "c"}, {**USED, "id": ""}]
+    chunks = [
+        {"id": "a", "choices": [beside]},
+        {"id": "b", "choices": [beside]},
+        {**STOP, "id": "c"},
+        {**USED, "id": ""},
+    ]
     seen = await played(tmp_path, events(*chunks))
     assert (seen.result.text, seen.chat.attributes["gen_ai.response.id"]) == ("HelloHello", "a")
 

@@ -150,7 +150,9 @@ def call(name: str, arguments: object, id: str = "call_1") -> object:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def said(stream: bool, message: Mapping[str, object], finish: str | None, usage: object = COUNTS, **members: object) -> Fault:
+def said(
+    stream: bool, message: Mapping[str, object], finish: str | None, usage: object = COUNTS, **members: object
+) -> Fault:
     head: dict[str, object] = {"id": "chatcmpl-1", "model": ANSWERED_BY, **members}
     if not stream:
         choice: object = {"index": 0, "message": dict(message), "finish_reason": finish}

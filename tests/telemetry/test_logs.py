@@ -20,7 +20,10 @@ def stream() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     logs.configure("info", stream)
     yield stream
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in logs.OURS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def test_a_line(stream: io.StringIO) -> None:
@@ -60,3 +63,17 @@ def test_the_level(stream: io.StringIO) -> None:
     assert stream.getvalue() == ""
     with pytest.raises(ValueError, match="LOUD"):
         logs.configure("loud")
+
+
+def test_what_libraries_say_in_passing_is_not_written(stream: io.StringIO) -> None:
+    """At DEBUG the OpenAI SDK prints whole requests."""
+    logs.configure("debug", stream)
+    logging.getLogger("openai").debug("canary")
+    logging.getLogger("httpx2").info("canary")
+    logging.getLogger("agent.call").debug("ours")
+    assert json.loads(stream.getvalue())["message"] == "ours"
+
+
+def test_asyncio_does_not_show_what_a_task_failed_with(stream: io.StringIO) -> None:
+    logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: <Task RuntimeError('canary')>")
+    assert json.loads(stream.getvalue())["message"] == "Task exception was never retrieved"

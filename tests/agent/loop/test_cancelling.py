@@ -122,7 +122,9 @@ async def test_during_a_commit(tmp_path: Path, server: OfflineModel, transaction
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    check_books(path)
+    [turn] = books.table(path, "turn")
+    assert turn["outcome"] in ("cancelled", "answered"), "the last transaction may have ended it before"
+    check_books(path, str(turn["outcome"]))
 
 
 async def test_twice(tmp_path: Path, server: OfflineModel) -> None:

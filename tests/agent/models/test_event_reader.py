@@ -40,3 +40,12 @@ def test_any_bytes_are_events_or_a_bad_event(chunks: list[bytes]) -> None:
 def test_bad_event_says_what_it_was() -> None:
     with pytest.raises(BadEvent, match="oops"):
         events(b"data: oops\n\n")
+
+
+def test_a_million_lines_of_one_event_are_no_hang() -> None:
+    """Whether the event is whole is not asked after each line of it."""
+    reader = EventReader()
+    assert list(reader.feed(b"data: [\n" + b"data: 1,\n" * 1_000_000)) == []
+    (event,) = reader.feed(b"data: 1]\n\n")
+    assert isinstance(event.body, list)
+    assert len(event.body) == 1_000_001

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 
 from agent.offline.server import OfflineModel, Pace
-from tests.agent.offline.asking import QUESTION, TOOLS, ask, calls_of, request, stream, text_of, user
+from tests.agent.offline.asking import QUESTION, ask, calls_of, request, stream, text_of, user
 
 CALLS = {0: ("lookup_user", '{"user_id":"U-123"}'), 1: ("search_kb", '{"query":"laptop connect wifi"}')}
 
@@ -176,20 +174,3 @@ async def test_listens_on_ipv6_loopback() -> None:
 async def test_a_port_in_use_is_an_error(server: OfflineModel) -> None:
     with pytest.raises(OSError, match="address already in use"):
         await OfflineModel(port=int(server.root_url.rpartition(":")[2])).__aenter__()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_run_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
-    program = (
-        "import asyncio; from agent.offline.server import OfflineModel, run;"
-        "asyncio.run(run(OfflineModel(), lambda url: print(url, flush=True)))"
-    )
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
-    assert child.stdout is not None
-    url = (await child.stdout.readline()).decode().strip()
-    async with AsyncOpenAI(base_url=url, api_key="x") as client:
-        assert (await ask(client, tools=TOOLS)).choices
-
-    child.send_signal(number)
-
-    assert await child.wait() == 0
