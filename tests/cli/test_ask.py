@@ -63,7 +63,7 @@ def test_json_says_everything(agent: Agent) -> None:
     assert isinstance(trace, dict)
     assert isinstance(cost, dict)
     assert isinstance(budgets, list)
-    assert (document["outcome"], document["reason"], document["stand_in"]) == ("answered", None, False)
+    assert (document["outcome"], document["reason"], document["stand_in"]) == ("answered", None, True)
     assert trace["cost"] == cost
     assert trace["usage"] == document["usage"]
     nano = cost["nano_usd"]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.offline.server import OfflineModel
+pytest.register_assert_rewrite("tests.faults.ending")
+
 from tests.faults.scene import Scene, Undisturbed, undisturbed
 from tests.support.processes import Processes
 

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from agent.models.protocol import Arrived
-from telemetry.usage import Usage
 from tests.agent.models.raw_server import (
     STOP,
     USAGE,
