@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 OPENINGS = 3
 """How often a conversation may have gone on between being read and being taken."""
 
+TAKEOVERS = 10
+"""The epoch above which a turn is given up: each time it was run, its process died or failed. A claim and the reaping
+before it raise the epoch by two."""
+
 STOPPING = 5.0
 """Seconds that running turns get to stop when the program does."""
 
@@ -57,7 +61,7 @@ class App:
         self.agents = agents
         self.stand_in = stand_in
         self._resuming: asyncio.Task[None] | None = None
-        self._running: dict[asyncio.Task[object], Conversing] = {}
+        self._running: list[tuple[asyncio.Task[object], Conversing]] = []
         self._idle = asyncio.Event()
         self._leaving = False
         self._dead = False
@@ -134,12 +138,23 @@ class App:
         results = []
         store = self.services.store
         for turn_id in store.read(lambda tx: turns.queued(tx, tx.now())):
-            if turn_id in self.services.pulse.turns:
-                continue
-            with contextlib.suppress(TakenOver), self._under_way(turn_id):
-                result = await self._take_over(turn_id, emit)
-                results += [result] if result else []
+            if turn_id not in self.services.pulse.turns:
+                results += await self._take_over_safely(turn_id, emit)
         return results
+
+    async def _take_over_safely(self, turn_id: str, emit: Emit) -> list[TurnResult]:
+        """One that can't be run must not keep the others waiting; it is tried `TAKEOVERS` times."""
+        try:
+            with self._under_way(turn_id):
+                result = await self._take_over(turn_id, emit)
+        except TakenOver:
+            return []
+        except StoreError:
+            raise
+        except Exception:  # the edge: whatever is wrong with this turn, the others are to go on
+            log.exception("turn %s could not be taken over", turn_id)
+            return []
+        return [result] if result else []
 
     def resume_soon(self) -> None:
         """The same in the background."""
@@ -159,10 +174,14 @@ class App:
         if epoch is None:
             return None
         fence = Fence(turn_id, epoch)
-        taken = agent and takeover.restore(store, agent, turn_id, epoch)
+        taken = agent and epoch <= TAKEOVERS and takeover.restore(store, agent, turn_id, epoch)
         if agent is None or not taken or taken.turn.prompt.digest not in agent.prompts:
             await store.do(Work(fence, finish=Finish("resumed_unknown", None)))
-            log.warning("turn %s can't go on: its agent or its prompt version is not configured here", turn_id)
+            log.warning(
+                "turn %s can't go on: its agent or prompt version is not configured here, or it ended %d processes",
+                turn_id,
+                TAKEOVERS,
+            )
             return None
         so_far = Conversing(stream=False)
         written = taken.journaled
@@ -192,7 +211,8 @@ class App:
         """Runs a turn so that `declared_dead` and `hand_back` can reach it."""
         task = asyncio.current_task()
         assert task
-        self._running[task] = so_far
+        entry = (task, so_far)
+        self._running.append(entry)
         try:
             return await running
         except asyncio.CancelledError:
@@ -200,7 +220,7 @@ class App:
                 raise
             raise TakenOver from None
         finally:
-            del self._running[task]
+            self._running.remove(entry)
             self._idle.set()
 
     def declared_dead(self) -> None:
@@ -211,7 +231,7 @@ class App:
     def _cancel(self) -> None:
         """Stops what runs without ending it, and begins nothing more."""
         self._leaving = True
-        for task, so_far in self._running.items():
+        for task, so_far in self._running:
             so_far.handed_back = True
             task.cancel()
 

@@ -33,11 +33,12 @@ from telemetry.spans import ChatSpan
 
 @dataclass(slots=True)
 class Conversing:
-    """What the calls of one turn leave for the next: every attempt so far, and the last real count per model.
-    `handed_back`: a turn that is cancelled now is not ended, another process goes on with it."""
+    """What is known of a turn while it runs: how far it has come, every attempt so far, and the last real count per
+    model. `handed_back`: a turn that is cancelled now is not ended, another process goes on with it."""
 
     stream: bool
     trace_id: str = ""
+    turn: Turn | None = None
     handed_back: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     last: dict[str, LastCall] = field(default_factory=dict)
@@ -190,7 +191,7 @@ class _Calling:
             await self._end(asked, hold, ended, attempts, span)
 
     async def _end(self, asked: Question, hold: Hold, ended: Ended, attempts: list[Attempt], span: ChatSpan) -> None:
-        measured = charge.measured(asked.target, hold, ended.reply)
+        measured = charge.measured(asked.target.tariff, asked.priced_at, ended.reply)
         estimate = None
         try:
             if measured is None and ended.billed != "no":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 from agent.models.estimate import count
 from agent.models.protocol import Billed
 from agent.money.account import Granted
-from agent.money.tariff import instant
-from agent.runtime import Target
+from agent.money.tariff import Tariff
 from agent.store.work import Settle
 from agent.types import Reply
 from telemetry.attempt import Attempt, Call
@@ -73,12 +73,11 @@ def settle(
     return Settle(attempt, "release" if cost.source == "not billed" else "attempt")
 
 
-def measured(target: Target, hold: Hold, reply: Reply | None) -> Cost | None:
-    """What a reply costs by what its provider said, None where that can't be known."""
+def measured(tariff: Tariff, at: datetime, reply: Reply | None) -> Cost | None:
+    """What a reply costs, at the prices of `at`, by what its provider said; None where that can't be known."""
     if reply is None:
         return None
-    at = instant(hold.granted.at)
-    return target.tariff.charge(reply.usage, reply.stated_usd, reply.response_model, reply.service_tier, at)
+    return tariff.charge(reply.usage, reply.stated_usd, reply.response_model, reply.service_tier, at)
 
 
 async def estimated(reply: Reply | None) -> Usage | None:

@@ -34,15 +34,17 @@ class Ended:
 
 async def run(agent: Agent, turn: Turn, journal: Journal, so_far: Conversing, emit: Emit) -> Ended:
     """Runs a turn to its end. Raises what the journal raises; a cancelled turn is ended as such before that goes on."""
-    called = None
+    called, act = None, turn.next()
     try:
-        while not isinstance(act := turn.next(), End):
+        while not isinstance(act, End):
             if isinstance(act, Ask):
                 called = await call(agent, turn, act, journal, so_far, emit)
-                turn = _after(agent, turn, act, called)
-                await journal.write(turn, settle=called.settle, end=_end(turn))
+                so_far.turn = turn = _after(agent, turn, act, called)
+                act = turn.next()
+                await journal.write(turn, settle=called.settle, end=act if isinstance(act, End) else None)
             else:
-                turn = await use(agent, turn, act, emit)
+                so_far.turn = turn = await use(agent, turn, act, emit)
+                act = turn.next()
         if not journal.ended:
             await journal.write(turn, end=act)
     except (TakenOver, NotBegun, StoreError):
@@ -66,19 +68,13 @@ def _after(agent: Agent, turn: Turn, act: Ask, called: Called) -> Turn:
 
 
 def _why(turn: Turn, called: Called) -> Outcome:
-    if called.refused:
+    if called.failure is None:
         return "refused_budget"
-    assert called.failure
     if called.failure.kind == "context_overflow":
         return "context_full"
     if called.failure.error_type == "content_filter":
         return "content_filtered"
     return "limit_time" if turn.progress().remaining <= 0 else "provider_failed"
-
-
-def _end(turn: Turn) -> End | None:
-    act = turn.next()
-    return act if isinstance(act, End) else None
 
 
 def _count(agent: Agent, taken: Taken) -> None:

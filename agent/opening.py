@@ -11,6 +11,7 @@ from agent.config.load import Config
 from agent.memory.window import history
 from agent.runtime import Agent
 from agent.store import conversations
+from agent.store.conversations import Conversation
 from agent.store.store import Store
 from agent.store.tx import Tx
 from agent.store.work import Begin
@@ -53,7 +54,7 @@ def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> Turn:
         return _turn(agent, asked.caller, turn_id, str(uuid_utils.uuid7()), 0, pin, text, ())
     conversation_id = _unicode(asked.conversation)
     found = store.read(lambda tx: conversations.read(tx, conversation_id))
-    if found is None or found.erased_at or found.tenant != asked.caller.tenant:
+    if found is None or found.erased_at or not _may_go_on(found, asked.caller):
         raise NoSuchConversation(f"no conversation {conversation_id}")
     if found.agent != agent.name:
         raise NoSuchConversation(f"conversation {conversation_id} is with agent {found.agent}, not {agent.name}")
@@ -69,6 +70,11 @@ def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> Turn:
         return _turn(agent, asked.caller, turn_id, conversation_id, found.turns, pin, text, messages)
 
     return store.read(said)
+
+
+def _may_go_on(found: Conversation, caller: Caller) -> bool:
+    """A conversation is its tenant's; one user of it does not go on with another's."""
+    return found.tenant == caller.tenant and (None in (found.user, caller.user) or found.user == caller.user)
 
 
 def _unicode(text: str) -> str:

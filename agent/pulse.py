@@ -2,7 +2,7 @@
 
 It renews this process's lease and the holds of its live attempts, declares silent processes dead and queues their
 turns, expires holds, and refreshes what gauges show. A blocked event loop does not stop it; a frozen process does,
-and then the guard keeps it from making another paid call.
+and then the guard keeps it from making another paid call or running another tool.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.clock import boot_time
 from agent.store import turns, workers
 from agent.store.errors import StoreError
 from agent.store.gauges import Gauges
@@ -25,12 +25,6 @@ from telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 
 TICK = 0.25
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Goes on while the machine sleeps, so that a lease does not outlast a closed lid."""
-
-
-def boot_time() -> float:
-    return time.clock_gettime(_CLOCK)
 
 
 @dataclass(slots=True)
@@ -55,7 +49,7 @@ class Pulse:
         self._on_dead: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._expiring: asyncio.Task[None] | None = None
-        self._good_until = boot_time() + store.lease.length - store.lease.margin
+        self._good_until = store.entered + store.lease.length - store.lease.margin
         self._beaten = asyncio.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
@@ -75,7 +69,7 @@ class Pulse:
             await self._expiring
 
     async def guard(self, time_limit: float) -> bool:
-        """Waits until this process's lease is surely good: the last thing before a request leaves. False where that
+        """Waits until this process's lease is surely good: the last thing before a request leaves or a tool runs. False where that
         took over `time_limit` seconds."""
         if self._good():
             return True
@@ -110,7 +104,7 @@ class Pulse:
             except Exception:  # the edge: without its pulse this process is declared dead
                 log.exception("pulse")
         with contextlib.suppress(StoreError):  # so that the last export shows the books as they are in the end
-            self._store.pulse(self.gauges.refresh)
+            self._refresh()
 
     def _beat(self, now: float) -> bool:
         store = self._store
@@ -129,8 +123,13 @@ class Pulse:
             self._tell(self._on_queued)
         if not self._stop.is_set():
             self._tell(self._expire)
-        self._store.pulse(self.gauges.refresh)
+        self._refresh()
         self._store.checkpoint()
+
+    def _refresh(self) -> None:
+        """Batch by batch, outside any write lock: at the first time the ledger may be long."""
+        while self._store.look(self.gauges.refresh) and not self._stop.is_set():
+            pass
 
     def _reap_and_look(self, tx: Tx) -> bool:
         workers.reap(tx)

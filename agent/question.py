@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import uuid_utils
 
@@ -12,7 +12,6 @@ from agent.models.estimate import count
 from agent.models.input_bound import LastCall, tightened
 from agent.models.protocol import CallFailed, Draft, Request
 from agent.money.account import Price
-from agent.money.tariff import instant
 from agent.runtime import Agent, Target
 from agent.turn import Ask, Turn
 from agent.types import Outcome
@@ -29,7 +28,8 @@ CLOSING: dict[Outcome, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Ready to be asked. `input_tokens` is an upper bound, `cap` the most output tokens that are wanted and fit."""
+    """Ready to be asked. `input_tokens` is an upper bound, `cap` the most output tokens that are wanted and fit.
+    `priced_at`: whose prices bound it, and are charged, however long the attempts take."""
 
     target: Target
     request: Request
@@ -37,6 +37,7 @@ class Question:
     call: Call
     input_tokens: int
     price: Price
+    priced_at: datetime
     cap: int
 
 
@@ -49,11 +50,12 @@ async def question(agent: Agent, target: Target, turn: Turn, ask: Ask, last: Las
     cap = min(turn.bounds.output_tokens, config.output_cap)
     if tokens + cap > config.context_window:
         cap = min(cap, await _room(target, draft))
+    priced_at = datetime.now(UTC)
     try:
-        price = target.tariff.bound(tokens, instant(time.time_ns() // 1000))
+        price = target.tariff.bound(tokens, priced_at)
     except PricingError as error:
         raise CallFailed("bad_request", "no_price", str(error), billed="no") from error
-    return Question(target, asked, draft, _call(agent, target, turn, ask, stream), tokens, price, cap)
+    return Question(target, asked, draft, _call(agent, target, turn, ask, stream), tokens, price, priced_at, cap)
 
 
 def request(agent: Agent, turn: Turn, ask: Ask, stream: bool) -> Request:

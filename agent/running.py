@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from agent import capture
 from agent.call import Called, Conversing
 from agent.journal import Journal, NotBegun, TakenOver
 from agent.loop import Ended, run
+from agent.money.account import Refused
 from agent.runtime import Agent
 from agent.store.errors import StoreError
 from agent.turn import Turn
 from agent.types import STAND_IN, Emit, Outcome, TurnResult
 from telemetry.attempt import Attempt
+from telemetry.events import qualified_name
 from telemetry.spans import AgentSpan
 from telemetry.usage import Usage
 
@@ -72,11 +75,12 @@ async def run_turn(
                 outcome = ended.outcome
             except (TakenOver, NotBegun, StoreError):
                 raise
-            except BaseException:
+            except BaseException as error:
                 if so_far.handed_back:
                     span.fail("handed_back")
                 else:
                     outcome = "cancelled"
+                    span.fail(outcome if isinstance(error, asyncio.CancelledError) else qualified_name(error))
                 raise
             finally:
                 totals = before.plus(so_far.attempts)
@@ -85,7 +89,7 @@ async def run_turn(
     finally:
         telemetry.metrics.turn_ended(agent.name)
         if outcome:
-            _count(agent, ended.turn if ended else turn, outcome, time.perf_counter() - started, totals, span)
+            _count(agent, so_far.turn or turn, outcome, time.perf_counter() - started, totals, span)
     return _result(ended, so_far, totals, time.perf_counter() - started)
 
 
@@ -106,8 +110,8 @@ def _close(
         input_tokens=totals.input_tokens,
         output_tokens=totals.output_tokens,
     )
-    if outcome != "answered":
-        failure = ended.called.failure if ended and ended.called else None
+    if ended and outcome != "answered":
+        failure = ended.called.failure if ended.called else None
         span.fail(failure.error_type if outcome == "provider_failed" and failure else outcome)
     capture.of_turn(agent, turn, ended.text if ended else None, span)
 
@@ -150,12 +154,10 @@ def reason(outcome: Outcome, called: Called | None) -> str | None:
     """Why there is no answer, in words for whoever asked."""
     if outcome == "answered":
         return None
-    if called and called.refused:
-        no = called.refused
-        usd = [f"${amount / 1e9:.6f}" for amount in (no.limit, no.charged, no.held, no.asked)]
-        return f"budget {no.budget}: limit {usd[0]}, charged {usd[1]}, held {usd[2]}; this call asked for {usd[3]}"
-    if called and called.failure:
-        return f"{called.model}: {called.failure}"
+    why = [f"{called.model}: {called.failure}"] if called and called.failure else []
+    why += [_no(called.refused)] if called and called.refused else []
+    if why:
+        return "; ".join(why)
     return {
         "limit_steps": "the limit of steps was reached",
         "limit_tools": "the limit of tool calls was reached",
@@ -164,3 +166,8 @@ def reason(outcome: Outcome, called: Called | None) -> str | None:
         "repeating": "the model went on repeating the same tool calls",
         "content_filtered": "the provider filtered the answer",
     }.get(outcome, outcome)
+
+
+def _no(refused: Refused) -> str:
+    usd = [f"${amount / 1e9:.6f}" for amount in (refused.limit, refused.charged, refused.held, refused.asked)]
+    return f"budget {refused.budget}: limit {usd[0]}, charged {usd[1]}, held {usd[2]}; this call asked for {usd[3]}"

@@ -151,11 +151,18 @@ class Turn:
 
 def exchange(question: str, steps: Sequence[Step]) -> tuple[Message, ...]:
     """What a turn has added to its conversation."""
-    messages = [Message("user", question), *(_message(step) for step in steps if not _empty(step))]
-    dropped = next((s.dropped for s in reversed(steps) if isinstance(s, ModelStep)), 0)
-    if dropped and messages[-1].role == "tool":
-        note = f"\n[Your reply asked for {dropped:,} more calls than may be run at once; they were not run.]"
-        messages[-1] = replace(messages[-1], content=messages[-1].content + note)
+    messages = [Message("user", question)]
+    dropped = 0
+    for place, step in enumerate(steps):
+        if _empty(step):
+            continue
+        message = _message(step)
+        if isinstance(step, ModelStep):
+            dropped = step.dropped
+        elif dropped and (place + 1 == len(steps) or isinstance(steps[place + 1], ModelStep)):
+            note = f"\n[Your reply asked for {dropped:,} more calls than may be run at once; they were not run.]"
+            message = replace(message, content=message.content + note)
+        messages.append(message)
     return tuple(messages)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from telemetry.attempt import Attempt, Call
@@ -101,19 +102,21 @@ def observe(
     model: str,
     price: str,
     response_models: tuple[str, ...] = (),
-    server_address: str = "api.openai.com",
-    server_port: int = 443,
+    base_url: str = "",
     version: str = "0",
 ) -> Observer:
-    """Exports as `OTEL_*` in `env` says. `price` is `PROVIDER/MODEL`, an exact key of the price book; the names that
+    """Exports as `OTEL_*` in `env` says. `base_url` is where the model is asked, else `OPENAI_BASE_URL` in `env`, else
+    OpenAI's. `price` is `PROVIDER/MODEL`, an exact key of the price book; the names that
     the model answers with are labels only if they are among `response_models`. Raises `PricingError` or ValueError."""
     from telemetry.price_book import PriceBook
 
+    server = urlsplit(base_url or env.get("OPENAI_BASE_URL") or "https://api.openai.com")
+    host = server.hostname or ""
     known = Known(
         agents=frozenset({""}),
         providers=frozenset({provider}),
         models=frozenset({model, *response_models}),
-        servers=frozenset({server_address}),
+        servers=frozenset({host}),
         prompts=frozenset({("", "")}),
     )
     call = Call(
@@ -127,8 +130,8 @@ def observe(
         user=None,
         provider=provider,
         model=model,
-        server_address=server_address,
-        server_port=server_port,
+        server_address=host,
+        server_port=server.port or (80 if server.scheme == "http" else 443),
         prompt_name="",
         prompt_version="",
         prompt_digest="",

@@ -63,6 +63,8 @@ class Batcher(Generic[T]):
         self._batch_size = min(batch_size, queue_size)
         self._queue: deque[T] = deque()
         self._exporter: Exporter[T] | None = None
+        self._exporting = 0
+        self._abandoned = False
         self.worker = Worker(f"telemetry export of {signal}", interval, self._export_all)
 
     def put(self, item: T) -> None:
@@ -82,9 +84,10 @@ class Batcher(Generic[T]):
         self.worker.start()
 
     def close(self, timeout: float) -> None:
-        """Wait for the last round, that `worker.stop()` asked for, and count what it left."""
-        self.worker.join(timeout)
-        left = len(self._queue)
+        """Wait for the last round, that `worker.stop()` asked for, and count what it left: what hangs at the exporter,
+        too, since nobody will hear of it again."""
+        self._abandoned = not self.worker.join(timeout)
+        left = len(self._queue) + (self._exporting if self._abandoned else 0)
         self._queue.clear()
         if left:
             self._dropped(self._signal, "shutdown", left)
@@ -102,11 +105,13 @@ class Batcher(Generic[T]):
         while self._queue and len(batch) < self._batch_size:
             batch.append(self._queue.popleft())
         delivered = False
+        self._exporting = len(batch)
         try:
             if self._exporter is None:
                 self._exporter = self._connect()
             delivered = self._exporter.export(batch).name == "SUCCESS"
         finally:
-            if not delivered:
+            self._exporting = 0
+            if not delivered and not self._abandoned:
                 self._dropped(self._signal, "export_failed", len(batch))
         return delivered

@@ -69,6 +69,7 @@ _PATTERNS: Final = (
     ),
     (re.compile(r"\bAIza[A-Za-z0-9_-]{30,}"), "[api key]"),
     (re.compile(r"(?i)\b(pass(?:word|wd|phrase)|secret|api[_-]?key|token)(\s*[:=]\s*)[^\s,;\"']{4,}"), r"\1\2[secret]"),
+    (re.compile(r"(?i)\b(pass(?:word|wd|phrase)\s+is:?\s+)(?=\S*\d)[^\s,;\"']{4,}"), r"\1[secret]"),
     (re.compile(r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"), "[e-mail]"),
 )
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")

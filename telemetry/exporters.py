@@ -25,7 +25,7 @@ from telemetry.spans import Spans
 from telemetry.untraced import Untraced
 from telemetry.worker import Worker
 
-SHUTDOWN_SECONDS = 4.5
+SHUTDOWN_SECONDS = 4.0
 
 
 class Pipeline(Protocol):

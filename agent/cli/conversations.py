@@ -150,7 +150,7 @@ async def _erase(settings: Settings, wanted: str) -> int:
 
     store = Store(settings.store, settings.lease, settings.synchronous)
     try:
-        store.pulse(erase)
+        store.erase(erase)
     finally:
         await store.close()
     return 0

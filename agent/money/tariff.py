@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 
@@ -40,7 +40,7 @@ class Tariff:
     def charge(
         self, usage: Usage | None, stated_usd: Decimal | None, name: str | None, tier: str | None, at: datetime
     ) -> Cost | None:
-        """The cost of what the provider reported, None where it can't be known. `at` is when the hold was admitted."""
+        """The cost of what the provider reported, None where it can't be known. `at` is when the bound was taken."""
         book = self._book(usage, name, tier, at)
         return book if stated_usd is None else stated(stated_usd, book)
 
@@ -86,7 +86,3 @@ def tariff(model: ModelConfig, book: PriceBook | None) -> Tariff:
 def _not_free(name: str) -> Prices | None:
     """That `model` is free says nothing of another that answers in its place."""
     raise UnknownPrice(name)
-
-
-def instant(micros: int) -> datetime:
-    return datetime.fromtimestamp(micros / 1e6, UTC)

@@ -11,6 +11,8 @@ from sqlalchemy import bindparam, select
 from agent.store.tables import counter, ledger
 from agent.store.tx import Tx
 
+BATCH = 10_000
+
 LedgerKey = tuple[str, str, str, str, str]
 """agent, model, prompt name, prompt version, quality"""
 
@@ -26,7 +28,7 @@ _NEW_ROWS = (
     )
     .where(ledger.c.id > bindparam("seen"))
     .order_by(ledger.c.id)
-    .limit(10_000)
+    .limit(BATCH)
 )
 _WHOLE = select(counter.c.budget, counter.c.settled, counter.c.reserved).where(
     counter.c.subject == "", counter.c.window_start == 0
@@ -44,7 +46,8 @@ class Gauges:
     budgets: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     seen: int = 0
 
-    def refresh(self, tx: Tx) -> None:
+    def refresh(self, tx: Tx) -> bool:
+        """Whether there may be more."""
         rows = tx.rows(_NEW_ROWS, {"seen": self.seen})
         if rows:
             costs: dict[LedgerKey, int] = defaultdict(int, self.costs)
@@ -53,7 +56,10 @@ class Gauges:
                 costs[agent, model, name, version, quality] += _int(cost)
                 self.seen = _int(row_id)
             self.costs = dict(costs)  # replaced whole: a scrape reads it from another thread
+        if len(rows) == BATCH:
+            return True
         self.budgets = {_int(b): (_int(settled), _int(held)) for b, settled, held in tx.rows(_WHOLE)}
+        return False
 
 
 def _int(value: object) -> int:

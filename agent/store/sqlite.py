@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from agent.store.errors import StoreBusy, StoreError
 
@@ -21,6 +21,12 @@ Synchronous = Literal["FULL", "NORMAL"]
 MEMORY = ":memory:"
 DEADLINE = 5.0
 """Seconds to wait for another process's transaction."""
+
+LONG_LOG = 4096
+"""Pages, of 4 KiB."""
+
+_TRIES = 200
+"""To find a moment without a writer or reader; the next checkpoint tries again."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -82,6 +88,40 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     except BaseException:
         rollback(connection)
         raise
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Moves what is committed from the log into the file, on a thread of its own.
+
+    The log begins anew only where a checkpoint has reached its end, so beside writers that never pause it would grow
+    for ever. Once it is long, they are kept out for the few pages that were written meanwhile.
+    """
+    if _checkpoint(connection, "PASSIVE").pages < LONG_LOG:
+        return
+    for _ in range(_TRIES):
+        if not _checkpoint(connection, "RESTART").busy:
+            return
+        time.sleep(_pause())
+
+
+def empty_log(connection: sqlite3.Connection) -> None:
+    """Moves all that is committed into the file and leaves an empty log. Raises `StoreBusy`."""
+    until = time.monotonic() + DEADLINE
+    while _checkpoint(connection, "TRUNCATE").busy:
+        if time.monotonic() > until:
+            raise StoreBusy("other processes keep the store's log from being emptied; try again when they are idle")
+        time.sleep(_pause())
+
+
+class _Checkpointed(NamedTuple):
+    busy: int
+    pages: int
+    moved: int
+
+
+def _checkpoint(connection: sqlite3.Connection, mode: Literal["PASSIVE", "RESTART", "TRUNCATE"]) -> _Checkpointed:
+    [row] = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+    return _Checkpointed(*row)
 
 
 def rollback(connection: sqlite3.Connection) -> None:

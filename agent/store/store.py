@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import uuid_utils
 
+from agent.clock import boot_time
 from agent.money.account import Granted
 from agent.store import accounts, ledger, schema, sqlite, workers
 from agent.store.batch import Batch
@@ -61,6 +62,7 @@ class Store:
         flushes = path != MEMORY and synchronous == "FULL"
         self._writer = Writer(self._write, batch, flushes=flushes, inline=path == MEMORY, on_orphan=self._release)
         self._read_tx, self._pulse_tx = SqliteTx(self._read), SqliteTx(self._pulse)
+        self.entered = boot_time()
         self.pulse(self._enter)
 
     def _enter(self, tx: Tx) -> None:
@@ -86,13 +88,30 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
 
+    def look(self, query: Callable[[Tx], T]) -> T:
+        """A query of the pulse, on its own thread and connection, outside any lock."""
+        try:
+            return query(self._pulse_tx)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def erase(self, change: Callable[[Tx], T]) -> T:
+        """A transaction that removes what was said, from the file's free pages and from its log as well."""
+        self._pulse.execute("PRAGMA secure_delete=ON")
+        done = self.pulse(change)
+        self._off_lock(sqlite.empty_log)
+        return done
+
     def checkpoint(self) -> None:
         """Moves what is committed from the log into the file; kept off the writers' commits."""
         if self._shared is None:
-            try:
-                self._pulse.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: {error}") from error
+            self._off_lock(sqlite.checkpoint)
+
+    def _off_lock(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        try:
+            work(self._pulse)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     async def expire(self) -> Done:
         """Ends the holds whose lease is over."""

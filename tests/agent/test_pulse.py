@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agent import pulse as pulses
+from agent.clock import boot_time
 from agent.pulse import Pulse
 from agent.store.gauges import Gauges
 from agent.store.store import Lease, Store
@@ -39,10 +40,11 @@ async def _pulse(store: Store) -> AsyncIterator[Pulse]:
 class Broken(Gauges):
     """Fails once, in a way that nobody thought of."""
 
-    def refresh(self, tx: Tx) -> None:
+    def refresh(self, tx: Tx) -> bool:
         self.seen += 1
         if self.seen == 1:
             raise ZeroDivisionError
+        return False
 
 
 def lease(store: Store) -> int:
@@ -55,12 +57,12 @@ class TestGuard:
         assert await pulse.guard(0)
 
     async def test_not_in_the_last_fifth(self, pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
-        now = pulses.boot_time
+        now = boot_time
         monkeypatch.setattr(pulses, "boot_time", lambda: now() + 1.7)
         assert not await pulse.guard(0.01)
 
     async def test_waits_for_a_beat(self, pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
-        now = pulses.boot_time
+        now = boot_time
         monkeypatch.setattr(pulses, "boot_time", lambda: now() + 1.7)
         waiting = asyncio.create_task(pulse.guard(30))
         await asyncio.sleep(0.01)
@@ -70,7 +72,7 @@ class TestGuard:
 
     async def test_gives_up_at_the_turns_deadline(self, pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
         """A lease that is never renewed again must not hold a turn for ever."""
-        now = pulses.boot_time
+        now = boot_time
         monkeypatch.setattr(pulses, "boot_time", lambda: now() + 100)
         assert not await asyncio.wait_for(pulse.guard(0.05), 10)
 

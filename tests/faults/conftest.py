@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from agent.offline.server import OfflineModel
-pytest.register_assert_rewrite("tests.faults.ending")
-
 from tests.faults.scene import Scene, Undisturbed, undisturbed
 from tests.support.processes import Processes
+
+pytest.register_assert_rewrite("tests.faults.ending")
 
 
 @pytest.fixture(name="stream", params=[True, False], ids=["streamed", "unstreamed"])

@@ -55,7 +55,7 @@ async def _expire(scene: Scene) -> None:
 
 @pytest.mark.parametrize("stream", [True], indirect=True)
 def test_each_turn_is_run_by_one(scene: Scene) -> None:
-    """Many turns of one dead process. Two go on with them; the first has seen them all waiting when it is held in one."""
+    """Many turns of one dead process. Two go on with them; the first has seen them all wait when it is held in one."""
     scene.server.faults.push(*[asks_for_tools(scene.stream)] * TURNS)
     dead = scene.asking("--turns", str(TURNS), "--stop", f"before {2 * TURNS + 1}")
     dead.wait_for_line("at before")

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import io
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +20,25 @@ from agent.types import Event, TextDelta
 from telemetry import logs
 from tests.stories import secretive
 from tests.stories.support import Collector, Told, telling
+from tests.support.conformance.span_tables import CONTENT, TOOL_CONTENT
 from tests.support.stage import answer, call, calls
 
-PROMPT, QUESTION, ARGUMENT, BROKEN, ANSWER = (
-    f"canary-{part}" for part in ("prompt", "question", "argument", "broken", "answer")
+PROMPT, VARIABLE, QUESTION, ARGUMENT, BROKEN, ANSWER = (
+    f"canary-{part}" for part in ("prompt", "variable", "question", "argument", "broken", "answer")
 )
 PROVIDER, HEADER, KEY, PARENT, TOOL = (f"canary-{part}" for part in ("provider", "header", "key", "parent", "tool"))
-CAPTURED = {PROMPT, QUESTION, ARGUMENT, BROKEN, ANSWER, secretive.RESULT, secretive.FAILURE, secretive.ERROR, TOOL}
+CAPTURED = {
+    PROMPT,
+    VARIABLE,
+    QUESTION,
+    ARGUMENT,
+    BROKEN,
+    ANSWER,
+    secretive.RESULT,
+    secretive.FAILURE,
+    secretive.ERROR,
+    TOOL,
+}
 """Content. What providers say of an error, headers and keys are none: they leave in no mode."""
 NEVER = {PROVIDER, HEADER, KEY, PARENT}
 SECRETS = ("hunter2hunter2", "alex@example.com", "4111 1111 1111 1111")
@@ -61,7 +74,10 @@ async def test_content_leaves_where_it_was_asked_to(
         collector,
         tools=["tests.stories.secretive"],
         model={"api_key_env": "SECRET_KEY"},
-        prompts={1: f"You are a helpdesk. {PROMPT}"},
+        prompts={
+            1: f"---\nvariables: {{house: {{type: text}}}}\n---\nYou are a helpdesk. {PROMPT} of {{{{ house }}}}."
+        },
+        variables={"house": VARIABLE},
         env=env,
     ) as told:
         for stream in (True, False):
@@ -71,11 +87,31 @@ async def test_content_leaves_where_it_was_asked_to(
     assert collector.findings(content_captured=bool(MODES[mode])) == []
     seen = {signal: found(collector, signal) for signal in ("traces", "logs", "metrics")}
     assert seen == {signal: CAPTURED if signal in MODES[mode] else set() for signal in seen}
-    for hidden in ("canary", *SECRETS):
+    for hidden in ("canary-", *SECRETS):
         assert hidden not in log.getvalue()
     for secret in SECRETS:
         assert secret.encode() not in collector.received.raw
     assert "never retrieved" in log.getvalue()
+    assert carried(collector) == (ATTRIBUTES if "traces" in MODES[mode] else {})
+
+
+MESSAGES = {"gen_ai.system_instructions", "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.tool.definitions"}
+ATTRIBUTES = {
+    "invoke_agent": MESSAGES,
+    "chat": MESSAGES | {"gen_ai.prompt.variable.house"},
+    "execute_tool": {"gen_ai.tool.call.arguments", "gen_ai.tool.call.result"},
+}
+
+
+def carried(collector: Collector) -> dict[str, set[str]]:
+    """The content attributes of each operation's spans."""
+    seen: defaultdict[str, set[str]] = defaultdict(set)
+    for span in collector.received.spans:
+        operation = span.name.split(" ")[0]
+        names = [name for name in span.attributes if name in CONTENT | TOOL_CONTENT or ".variable." in name]
+        if names:
+            seen[operation].update(names)
+    return seen
 
 
 async def everything_is_said(told: Told, stream: bool) -> None:

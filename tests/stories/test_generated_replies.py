@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from agent.offline.faults import Fault
 from agent.types import Outcome, TurnResult
 from tests.support import books, desk
-from tests.support.conformance import check
+from tests.support.conformance import Finding, check
 from tests.support.odd import replies
 from tests.support.stage import Stage, answer, left_over, stage
 
@@ -55,7 +55,7 @@ class Theatre:
         assert await left_over(before) == set()
 
     def _check(self, result: TurnResult) -> None:
-        assert result.outcome in OUTCOMES - {"cancelled", "resumed_unknown", "refused_budget", "context_full"}
+        assert result.outcome in OUTCOMES - {"cancelled", "resumed_unknown"}
         assert (result.outcome == "answered") == (result.reason is None)
         assert result.outcome != "answered" or result.text
         rows = books.table(self._on.store, "ledger", where=("turn", result.turn_id))
@@ -66,6 +66,11 @@ class Theatre:
             assert all(books.number(count) >= 0 for count in counts if count is not None)
             assert row["quality"] == "measured" or row["cost"] == row["bound"]
         assert self._on.holds() == []
+
+
+def excused(finding: Finding) -> bool:
+    """A reply may leave out what is recommended, such as the model's name, and state a cost without any tokens."""
+    return finding.rule == "presence" or "missing on a measured call" in finding.detail
 
 
 @pytest.fixture(name="theatre")
@@ -88,8 +93,8 @@ def _theatre(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Theat
             turns = books.table(on.store, "turn")
             spans = on.received.spans
             assert sum(span.name == "invoke_agent desk" for span in spans) == len(turns)
-            # A reply may leave out what is recommended, such as the model's name.
-            assert [finding for finding in check(spans) if finding.rule != "presence"] == []
+            found = [finding for finding in check(spans) if not excused(finding)]
+            assert found == []
     assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR] == []
 
 
@@ -97,12 +102,12 @@ def _theatre(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Theat
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "unstreamed"])
 def test_any_replies(theatre: Theatre, stream: bool) -> None:
-    """At least 600 of them, whole ones and streams, in 600 turns."""
+    """More than 500 of them, whole ones and streams, each followed by another turn of its conversation."""
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=260, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(st.lists(replies(), min_size=1, max_size=3))
     def any_replies(faults: list[Fault]) -> None:
         theatre.play(faults, stream)
 
     any_replies()
-    assert len(books.table(theatre.store, "turn")) >= 2 * 300
+    assert len(books.table(theatre.store, "turn")) >= 2 * 260

@@ -35,6 +35,7 @@ class Overrides(TypedDict, total=False):
     budgets: Mapping[str, float | str]
     tools: Sequence[str]
     prompts: Mapping[int, str]
+    variables: Mapping[str, str]
     store: str
     synchronous: Synchronous
     lease: Lease
@@ -83,6 +84,7 @@ def write_config(folder: Path, base_url: str, **overrides: Unpack[Overrides]) ->
         "prompt": "desk",
         "models": ["small", *chain],
         "tools": list(overrides.get("tools", [TOOLS])),
+        "variables": dict(overrides.get("variables", {})),
         "bounds": {"usd_per_turn": 10, "output_tokens": 1000, **overrides.get("bounds", {})},
     }
     budgets = overrides.get("budgets", {"everything": 1000})

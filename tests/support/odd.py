@@ -37,7 +37,7 @@ ODD = st.one_of(
     st.sampled_from(
         ["\x00", "\ud800", "\udc00x", "\ud83d\ude00", "😀", "﷽" * 100, "\r\n\r\n", "data: x", "x" * 20_000]
     ),
-    st.sampled_from([float("nan"), float("inf"), float("-inf"), 10**400, 10**5000]),
+    st.sampled_from([float("nan"), float("inf"), float("-inf"), 10**400, Raw("9" * 5000)]),
     st.sampled_from([[], {}, [[]], [None], [{}], {"": {}}, [{"text": "a"}, {"type": "text", "text": "b"}, 3]]),
     st.integers(),
     st.floats(),
@@ -176,9 +176,6 @@ def json_of(value: object) -> bytes:
     def marked(part: object) -> object:
         if isinstance(part, Raw):
             found.append(part)
-            return f"@raw{len(found) - 1}@"
-        if isinstance(part, int) and not isinstance(part, bool) and abs(part) > 10**4000:
-            found.append("9" * 5000)
             return f"@raw{len(found) - 1}@"
         if isinstance(part, dict):
             return {key: marked(inner) for key, inner in part.items()}

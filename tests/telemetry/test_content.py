@@ -139,6 +139,8 @@ def test_an_unknown_mode_is_refused() -> None:
         ("card 4111 1111 1111 1111.", "card [card number]."),
         ("card 4111-1111-1111-1112.", "card 4111-1111-1111-1112."),
         ("password: hunter22", "password: [secret]"),
+        ("My password is hunter22, help", "My password is [secret], help"),
+        ("My password is expired", "My password is expired"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----", "[private key]"),
         ("-----BEGIN PRIVATE KEY-----\nMII, cut", "[private key]"),
         ("U-123 has a MacBook Pro M3 in London", "U-123 has a MacBook Pro M3 in London"),

@@ -7,10 +7,10 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from telemetry.metrics import Metrics
-from telemetry.scrape import MetricsServer, serve_metrics
+from telemetry.scrape import MetricsServer, Unhurried, serve_metrics
 from tests.telemetry.samples import ATTEMPT, EXEMPLAR, KNOWN
 
 
@@ -48,3 +48,17 @@ def test_text_has_neither(server: MetricsServer) -> None:
 def test_there_is_nothing_else(server: MetricsServer) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
         get(server, "*/*", "/etc/passwd")
+
+
+def test_many_series_are_written_with_pauses_for_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("telemetry.scrape.time.sleep", pauses.append)
+    registry = CollectorRegistry()
+    counter = Counter("many", "Many.", ["n"], registry=registry)
+    for n in range(500):
+        counter.labels(n).inc()
+    families = list(Unhurried(registry).collect())
+    assert pauses == []
+    assert sum(sample.name == "many_total" for family in families for sample in family.samples) == 500
+    assert len(pauses) >= 10
+    assert all(0 < pause < 0.01 for pause in pauses)

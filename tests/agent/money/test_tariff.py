@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import ModelConfig
-from agent.money.tariff import Tariff, instant, tariff
+from agent.money.tariff import Tariff, tariff
 from telemetry.price_book import PriceBook
 from telemetry.pricing import Cost, UnknownPrice
 from telemetry.usage import Usage
@@ -140,7 +140,3 @@ def test_book_cost_is_within_its_bound(
     usage = Usage(*tokens, cached, written, tokens[1] * shares[2] // 100)
     bound = prices.bound(tokens[0], AT)
     assert charged(prices, usage) <= bound.base + tokens[1] * bound.unit
-
-
-def test_instant_is_utc() -> None:
-    assert instant(1_767_225_600_000_000) == datetime(2026, 1, 1, tzinfo=UTC)
