@@ -34,9 +34,11 @@ log = logging.getLogger(__name__)
 OPENINGS = 3
 """How often a conversation may have gone on between being read and being taken."""
 
-TAKEOVERS = 10
-"""The epoch above which a turn is given up: each time it was run, its process died or failed. A claim and the reaping
-before it raise the epoch by two."""
+TAKEOVERS = 5
+"""How often a turn is taken over before it is given up: whoever ran it died or failed."""
+
+LAST_EPOCH = 1 + 2 * TAKEOVERS
+"""Reaping raises the epoch by one, claiming again."""
 
 STOPPING = 5.0
 """Seconds that running turns get to stop when the program does."""
@@ -174,11 +176,11 @@ class App:
         if epoch is None:
             return None
         fence = Fence(turn_id, epoch)
-        taken = agent and epoch <= TAKEOVERS and takeover.restore(store, agent, turn_id, epoch)
+        taken = agent and epoch <= LAST_EPOCH and takeover.restore(store, agent, turn_id, epoch)
         if agent is None or not taken or taken.turn.prompt.digest not in agent.prompts:
             await store.do(Work(fence, finish=Finish("resumed_unknown", None)))
             log.warning(
-                "turn %s can't go on: its agent or prompt version is not configured here, or it ended %d processes",
+                "turn %s can't go on: its agent or prompt version is not configured here, or %d take-overs failed",
                 turn_id,
                 TAKEOVERS,
             )

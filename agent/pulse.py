@@ -69,8 +69,8 @@ class Pulse:
             await self._expiring
 
     async def guard(self, time_limit: float) -> bool:
-        """Waits until this process's lease is surely good: the last thing before a request leaves or a tool runs. False where that
-        took over `time_limit` seconds."""
+        """Waits until this process's lease is surely good: the last thing before a request leaves or a tool runs. False
+        where that took over `time_limit` seconds."""
         if self._good():
             return True
         with contextlib.suppress(TimeoutError):

@@ -168,10 +168,11 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Undisturbed:
-    """A turn that nothing happens to: its answer, and the size of the request that it was the answer to."""
+    """A turn that nothing happens to: its answer, the size of the request that it was the answer to, its store."""
 
     text: str
     input_tokens: int
+    store: Path
 
 
 async def undisturbed(folder: Path) -> Undisturbed:
@@ -180,4 +181,4 @@ async def undisturbed(folder: Path) -> Undisturbed:
         async with scene.another() as app:
             result = await app.ask(QUESTION)
         assert result.text
-        return Undisturbed(result.text, server.log.accesses[-1].input_tokens)
+        return Undisturbed(result.text, server.log.accesses[-1].input_tokens, scene.store)
