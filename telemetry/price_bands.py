@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from telemetry.pricing import EXACT, UnitBound, UnknownPrice, UnusableUsage, counted, nano_usd
 from telemetry.usage import Usage
@@ -36,7 +37,7 @@ class UnitPrice:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bands:
     """`prices[i]` hold for inputs above `thresholds[i - 1]` up to `thresholds[i]`, by kind of token. `effective` is
     the ISO date since which, None where the book has no date."""
@@ -66,18 +67,27 @@ class Bands:
 
     def dearest(self, input_tokens: int) -> UnitBound:
         """The bound over every band that an input of at most `input_tokens` can be in. Raises `UnknownPrice`."""
-        base, unit = Decimal(0), Decimal(0)
-        for prices in self.prices[: bisect_left(self.thresholds, input_tokens) + 1]:
-            request = prices["request"].usd if "request" in prices else Decimal(0)
-            dearest = max(self._stated(prices, INPUT_KINDS))
-            base = max(base, EXACT.fma(Decimal(input_tokens), dearest, request))
-            unit = max(unit, *self._stated(prices, OUTPUT_KINDS))
-        return UnitBound(nano_usd(base, "up"), nano_usd(unit, "up"))
+        inputs, unit = _dearest(self, bisect_left(self.thresholds, input_tokens) + 1)
+        count = Decimal(input_tokens)
+        return UnitBound(nano_usd(max(EXACT.fma(count, price, request) for price, request in inputs), "up"), unit)
 
-    def _stated(self, prices: Mapping[str, UnitPrice], kinds: tuple[str, ...]) -> list[Decimal]:
-        if kinds[0] not in prices:
-            raise UnknownPrice(self.key, kinds[0])
-        return [prices[kind].usd for kind in kinds if kind in prices]
+
+@lru_cache(1024)
+def _dearest(bands: Bands, reachable: int) -> tuple[tuple[tuple[Decimal, Decimal], ...], int]:
+    """Of the first `reachable` bands: the dearest input token and the request, in USD, of each; nano-dollars of the
+    dearest output token of all. It doesn't depend on the request, and a call asks several times."""
+    inputs, units = [], []
+    for prices in bands.prices[:reachable]:
+        request = prices["request"].usd if "request" in prices else Decimal(0)
+        inputs.append((max(_stated(bands.key, prices, INPUT_KINDS)), request))
+        units += _stated(bands.key, prices, OUTPUT_KINDS)
+    return tuple(inputs), nano_usd(max(units), "up")
+
+
+def _stated(key: str, prices: Mapping[str, UnitPrice], kinds: tuple[str, ...]) -> list[Decimal]:
+    if kinds[0] not in prices:
+        raise UnknownPrice(key, kinds[0])
+    return [prices[kind].usd for kind in kinds if kind in prices]
 
 
 def _kinds(usage: Usage, input_tokens: int, output_tokens: int) -> Iterator[tuple[str, int]]:
