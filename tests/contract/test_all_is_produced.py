@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from agent.offline.faults import TABLE, Fault
-from agent.types import Caller
+from agent.types import Caller, Json
 from telemetry.labels import OTHER_ERROR
 from tests.stories.support import QUESTION, Collector, telling
+from tests.support.app import Values
 from tests.support.conformance import never_seen
 from tests.support.received import Received
 from tests.support.stage import answer, call, calls
@@ -19,7 +20,7 @@ LATER = {
     "chat": {"gen_ai.conversation.compacted", "gen_ai.request.choice.count"},  # `n` is never sent
     "execute_tool": {"agent.tenant", "user.id"},  # on the agent's span
 }
-PARAMETERS = {
+PARAMETERS: Values = {
     "temperature": 0.5,
     "top_p": 0.9,
     "top_k": 40,
@@ -30,12 +31,16 @@ PARAMETERS = {
     "reasoning_effort": "low",
     "service_tier": "flex",
 }
-CACHED = {
+CACHED: Json = {
     "prompt_tokens": 100,
     "completion_tokens": 10,
     "total_tokens": 110,
     "prompt_tokens_details": {"cached_tokens": 30, "cache_write_tokens": 20},
     "completion_tokens_details": {"reasoning_tokens": 5},
+}
+TIMEOUTS: Values = {
+    "timeouts": {"connect": 5, "first_byte": 0.5, "between": 0.5},
+    "retries": {"attempts": 1},
 }
 WAITING = ("stall", "slow", "gate")
 
@@ -46,7 +51,7 @@ def _http_collector(otlp_http: Received) -> Collector:
 
 
 async def test_every_attribute(tmp_path: Path, http_collector: Collector) -> None:
-    async with telling(tmp_path, http_collector, model={"parameters": PARAMETERS}) as told:
+    async with telling(tmp_path, http_collector, model={"parameters": dict(PARAMETERS)}) as told:
         told.server.faults.push(
             Fault("status", 503),
             calls(True, call("search_kb", "{}", "call_1")),
@@ -78,6 +83,3 @@ async def test_every_failure_has_a_label_of_its_own(tmp_path: Path, http_collect
     assert len(errors) > 15
     assert OTHER_ERROR not in errors, errors
     assert http_collector.findings() == []
-
-
-TIMEOUTS = {"timeouts": {"connect": 5, "first_byte": 0.5, "between": 0.5}, "retries": {"attempts": 1}}

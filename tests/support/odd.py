@@ -34,11 +34,11 @@ class Raw(str):
 ODD = st.one_of(
     st.sampled_from([None, True, False, 0, 1, -1, 7, 163, 1.5, 2.0, -0.0, 1e308, 2**53, 2**63, 2**64, -(2**70)]),
     st.sampled_from(["", " ", "0", "12", "{}", "null", "stop", "tool_calls", "length", "content_filter", "search_kb"]),
-    st.sampled_from(
-        ["\x00", "\ud800", "\udc00x", "\ud83d\ude00", "😀", "﷽" * 100, "\r\n\r\n", "data: x", "x" * 20_000]
-    ),
-    st.sampled_from([float("nan"), float("inf"), float("-inf"), 10**400, Raw("9" * 5000)]),
+    st.sampled_from(["\x00", "\ud800", "\udc00x", "\ud83d\ude00", "😀", "﷽", "\r\n\r\n", "data: x"]),
+    st.sampled_from([float("nan"), float("inf"), float("-inf"), 10**400]),
     st.sampled_from([[], {}, [[]], [None], [{}], {"": {}}, [{"text": "a"}, {"type": "text", "text": "b"}, 3]]),
+    st.just(20_000).map(lambda length: "x" * length),
+    st.just(5_000).map(lambda digits: Raw("9" * digits)),
     st.integers(),
     st.floats(),
     st.text(max_size=8),

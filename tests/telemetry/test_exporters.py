@@ -152,7 +152,7 @@ def test_a_full_queue_drops_and_counts_and_nobody_waits() -> None:
             record(telemetry)
         assert dropped(telemetry)["traces", "queue_full"] == 12
         telemetry.shutdown(timeout=0.1)
-        assert dropped(telemetry)["traces", "shutdown"] == 8
+        assert dropped(telemetry)["traces", "shutdown"] == 12  # eight that waited, four that hung at the exporter
 
 
 def test_memory_is_bounded_while_the_collector_hangs() -> None:
