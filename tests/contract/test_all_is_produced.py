@@ -71,8 +71,9 @@ async def test_every_failure_has_a_label_of_its_own(tmp_path: Path, http_collect
         for name in TABLE.keys() - set(WAITING):
             told.server.faults.push(Fault(name))
             await told.app.ask(QUESTION, stream=stream)
-        told.server.faults.push(Fault("stall"), Fault("slow", 5.0))
-        for _ in range(2):
+        nameless = [Fault.raw_body(b"", status) for status in (400, 404, 422, 500, 502, 503)]
+        told.server.faults.push(Fault("stall"), Fault("slow", 5.0), *nameless)
+        while len(told.server.faults):
             await told.app.ask(QUESTION, stream=stream)
     errors = {
         str(point.attributes["error.type"])

@@ -75,6 +75,7 @@ def valid(name: str, given: object) -> bool:
 
 # The program's threads draw random numbers while Hypothesis draws its own.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # the text of that warning
 def test_any_arguments(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     desk.blocked.set()
     results = 0

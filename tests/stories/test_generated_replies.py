@@ -100,6 +100,7 @@ def _theatre(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Theat
 
 # The program's threads draw random numbers while Hypothesis draws its own.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # the text of that warning
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "unstreamed"])
 def test_any_replies(theatre: Theatre, stream: bool) -> None:
     """More than 500 of them, whole ones and streams, each followed by another turn of its conversation."""
