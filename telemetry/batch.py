@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from telemetry.metrics import DropReason, Signal
+from telemetry.waiting import Waiting
 from telemetry.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ def disconnect(exporter: Disconnectable) -> None:
 
 
 class Batcher(Generic[T]):
-    """Takes items from any thread without waiting; when `queue_size` wait, new ones are dropped, and counted.
+    """Takes items from any thread without waiting; when `queue_size` wait, new ones are dropped, and counted. With
+    `weigh` (characters of an item) the queue is bounded by those, too: for where content is captured.
 
     `connect` makes the exporter, in the background and when it is first needed: loading one takes 0.2 s, and the child
     of a fork needs connections of its own. `dropped(signal, reason, items)` is told of every loss.
@@ -55,13 +56,13 @@ class Batcher(Generic[T]):
         queue_size: int,
         batch_size: int,
         interval: float,
+        weigh: Callable[[T], int] | None = None,
     ) -> None:
         self._signal = signal
         self._connect = connect
         self._dropped = dropped
-        self._queue_size = queue_size
-        self._batch_size = min(batch_size, queue_size)
-        self._queue: deque[T] = deque()
+        self._empty: Callable[[], Waiting[T]] = lambda: Waiting(queue_size, batch_size, weigh)
+        self._waiting = self._empty()
         self._exporter: Exporter[T] | None = None
         self._exporting = 0
         self._abandoned = False
@@ -70,16 +71,14 @@ class Batcher(Generic[T]):
     def put(self, item: T) -> None:
         if self.worker.stopping:
             self._dropped(self._signal, "shutdown", 1)
-        elif len(self._queue) >= self._queue_size:
+        elif not self._waiting.put(item):
             self._dropped(self._signal, "queue_full", 1)
-        else:
-            self._queue.append(item)
-            if len(self._queue) >= self._batch_size:
-                self.worker.wake()
+        elif self._waiting.batch_waits:
+            self.worker.wake()
 
     def restart(self) -> None:
         """In the child of a fork: what is queued is the parent's to export."""
-        self._queue = deque()
+        self._waiting = self._empty()
         self._exporter = None
         self.worker.start()
 
@@ -87,23 +86,22 @@ class Batcher(Generic[T]):
         """Wait for the last round, that `worker.stop()` asked for, and count what it left: what hangs at the exporter,
         too, since nobody will hear of it again."""
         self._abandoned = not self.worker.join(timeout)
-        left = len(self._queue) + (self._exporting if self._abandoned else 0)
-        self._queue.clear()
+        left = self._waiting.clear() + (self._exporting if self._abandoned else 0)
         if left:
             self._dropped(self._signal, "shutdown", left)
         if self._exporter is not None:
             disconnect(self._exporter)
 
     def _export_all(self) -> None:
-        for _ in range(-(-len(self._queue) // self._batch_size)):
-            delivered = self._export()
+        """What waits now; what comes meanwhile waits for the next round."""
+        left = len(self._waiting)
+        while left > 0 and (batch := self._waiting.take()):
+            left -= len(batch)
+            delivered = self._export(batch)
             if not delivered and self.worker.stopping:
                 return  # one time-out at the end is enough; close() counts the rest
 
-    def _export(self) -> bool:
-        batch: list[T] = []
-        while self._queue and len(batch) < self._batch_size:
-            batch.append(self._queue.popleft())
+    def _export(self, batch: list[T]) -> bool:
         delivered = False
         self._exporting = len(batch)
         try:

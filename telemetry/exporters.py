@@ -23,6 +23,7 @@ from telemetry.labels import Known
 from telemetry.metrics import Metrics
 from telemetry.spans import Spans
 from telemetry.untraced import Untraced
+from telemetry.waiting import weight
 from telemetry.worker import Worker
 
 SHUTDOWN_SECONDS = 4.0
@@ -86,8 +87,8 @@ def setup(
     content = Content.from_env(env)
     metrics = Metrics(registry, known or Known())
     pipelines: list[Pipeline] = []
-    tracer = _tracer(env, version, metrics, pipelines)
-    loggers = _loggers(env, version, metrics, pipelines)
+    tracer = _tracer(env, version, metrics, content, pipelines)
+    loggers = _loggers(env, version, metrics, content, pipelines)
     _push_metrics(env, version, metrics, pipelines)
     events = Events(loggers.get_logger(n.SCOPE, version, n.SCHEMA_URL), content)
     spans = Spans(tracer, events)
@@ -99,7 +100,9 @@ def setup(
     return telemetry
 
 
-def _tracer(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: list[Pipeline]) -> Tracer:
+def _tracer(
+    env: Mapping[str, str], version: str, metrics: Metrics, content: Content, pipelines: list[Pipeline]
+) -> Tracer:
     to = destination(env, "traces")
     if to is None:
         return Untraced()
@@ -114,12 +117,15 @@ def _tracer(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: l
         queue_size=int(number(env, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)),
         batch_size=int(number(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)),
         interval=number(env, "OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+        weigh=(lambda span: weight(span.attributes)) if content.on_spans else None,
     )
     pipelines.append(batcher)
     return Recorder(provider.sampler, batcher.put)
 
 
-def _loggers(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: list[Pipeline]) -> LoggerProvider:
+def _loggers(
+    env: Mapping[str, str], version: str, metrics: Metrics, content: Content, pipelines: list[Pipeline]
+) -> LoggerProvider:
     to = destination(env, "logs")
     if to is None:
         return NoOpLoggerProvider()
@@ -132,6 +138,7 @@ def _loggers(env: Mapping[str, str], version: str, metrics: Metrics, pipelines: 
         queue_size=int(number(env, "OTEL_BLRP_MAX_QUEUE_SIZE", 2048)),
         batch_size=int(number(env, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", 512)),
         interval=number(env, "OTEL_BLRP_SCHEDULE_DELAY", 1000) / 1000,
+        weigh=(lambda event: weight(event.log_record.attributes)) if content.on_events else None,
     )
     pipelines.append(batcher)
     return otlp.logger_provider(version, batcher)

@@ -45,6 +45,7 @@ async def play(on: Stage, asked: list[tuple[str, object]], stream: bool) -> int:
     random.seed()  # Hypothesis resets it for every example, and with it would repeat trace ids
     desk.RUNS.clear()
     on.events.clear()
+    on.server.faults.clear()  # what an example that failed has left
     on.server.faults.push(calls(stream, *(call(name, given, f"c{n}") for n, (name, given) in enumerate(asked))))
     on.server.faults.push(answer(stream))
     async with asyncio.timeout(10):
@@ -80,7 +81,7 @@ def test_any_arguments(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     desk.blocked.set()
     results = 0
     with asyncio.Runner() as runner:
-        opened = stage(tmp_path, budgets={}, bounds={"usd_per_turn": 1000})
+        opened = stage(tmp_path, budgets={}, bounds={"usd_per_turn": 1000}, model={"context_window": 1_000_000})
         on = runner.run(opened.__aenter__())
         try:
 

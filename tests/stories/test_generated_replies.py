@@ -45,6 +45,7 @@ class Theatre:
         on = self._on
         before = asyncio.all_tasks()
         async with asyncio.timeout(PROMPTLY):
+            on.server.faults.clear()  # what an example that failed has left
             on.server.faults.push(*faults)
             result = await on.app.ask("wifi", stream=stream, emit=on.emit)
             on.server.faults.clear()
