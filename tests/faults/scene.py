@@ -83,9 +83,7 @@ class Scene:
             self.server.faults.push(Fault("status", place.status))
         self.server.faults.push(*self._replies(place))
         if place.tool:
-            self.config.mkdir(parents=True, exist_ok=True)
-            os.mkfifo(self.config / place.tool)
-            self.pipe = os.open(self.config / place.tool, os.O_RDWR)
+            self.hold(place.tool)
         process = self.asking(*(["--stop", place.stop] if place.stop else []))
         if place.stop:
             process.wait_for_line(f"at {place.stop}$")
@@ -98,6 +96,12 @@ class Scene:
             process.wait_for_line("finished")
         self.server.faults.clear()
         return process
+
+    def hold(self, tool: str) -> None:
+        """Runs of this tool begin, and then wait until they are let go."""
+        self.config.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(self.config / tool)
+        self.pipe = os.open(self.config / tool, os.O_RDWR)
 
     def _replies(self, place: Place) -> Sequence[Fault]:
         if place.request is None:

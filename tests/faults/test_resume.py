@@ -14,6 +14,7 @@ from tests.faults.points import POINTS, Place, Point
 from tests.faults.scene import PATIENCE, Scene, Undisturbed, asks_for_tools
 from tests.support import books
 from tests.support.processes import Process
+from tests.support.until import until
 
 CHOSEN = [
     point for point in POINTS if point.name in ("in reply 1", "in order_part", "tools journaled, request 2 not sent")
@@ -55,11 +56,15 @@ async def _expire(scene: Scene) -> None:
 
 @pytest.mark.parametrize("stream", [True], indirect=True)
 def test_each_turn_is_run_by_one(scene: Scene) -> None:
-    """Many turns of one dead process. Two go on with them; the first has seen them all wait when it is held in one."""
+    """Many turns of one dead process, all in a tool. Two go on with them; the first has seen them all wait when it is
+    held in one."""
     scene.server.faults.push(*[asks_for_tools(scene.stream)] * TURNS)
-    dead = scene.asking("--turns", str(TURNS), "--stop", f"before {2 * TURNS + 1}")
-    dead.wait_for_line("at before")
+    scene.hold("order_part")
+    dead = scene.asking("--turns", str(TURNS))
+    asyncio.run(until(lambda: len(scene.ran("order_part")) == TURNS))
     dead.kill()
+    scene.let_go()
+    scene.free_tools()
     assert len(scene.steps()) == 3 * TURNS
     gate = scene.server.gate()
     first = scene.resuming()
