@@ -13,12 +13,12 @@ from agent.tools.helpdesk_data import Article
 _WEIGHTS = (6.0, 5.0, 5.0, 1.0)  # title, tags, symptoms, text
 _TERMS = 32
 _SAYS_NOTHING = """
-    a about after again all also always am an and any anyone are as at be because been but by can cannot could did do
-    does doesn doing don for from get gets getting give go goes going got had has have he hello help her hi him his
-    how i if in into is isn it its just keeps like ll m make me my need no not now of on or our please re s say says
-    she should so some somebody someone t tell than thank thanks that the their them then there these they thing this
-    to too trying u up us ve very want was wasn we were what when where which while who why will with won work working
-    works would you your
+    a about after again all also always am an and any anyone are as at be because been broke broken but by can
+    cannot could did do does doesn doing don for from get gets getting give go goes going got had has have he hello
+    help her hi him his how i if in into is isn issue it its just keeps like ll m make me my need no not now of on
+    or our pc please problem re s say says she should so some somebody someone t tell than thank thanks that the
+    their them then there these they thing this to too trying u up us ve very want was wasn we were what when where
+    which while who why will with won work working works would you your
 """
 _STOP_WORDS = frozenset(_SAYS_NOTHING.split())
 

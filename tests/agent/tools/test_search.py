@@ -14,6 +14,9 @@ KB = Path(__file__).parents[3] / "config" / "helpdesk" / "kb"
 INDEX = ArticleIndex(load_articles(KB))
 
 QUESTIONS = {
+    "my vpn is broken": "KB-103",
+    "a virus on my pc": "KB-126",
+    "internet is down": "KB-101",
     "can't get online in the meeting room": "KB-101",
     "I'm user U-123 and my laptop will not connect to wifi.": "KB-101",
     "wi-fi keeps disconnecting": "KB-101",
