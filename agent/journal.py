@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import orjson
 
@@ -13,6 +13,8 @@ from agent.store.tx import Row
 from agent.store.work import Begin, Conflict, Fence, Finish, Reserve, Settle, StepRow, Work
 from agent.turn import End, ModelStep, Step, ToolStep, Turn
 from agent.types import Message, ToolCall, ToolResult
+
+State: TypeAlias = Literal["started", "answered", "unknown"]
 
 
 class TakenOver(Exception):
@@ -44,19 +46,23 @@ class Journal:
 
         Raises `TakenOver`, `NotBegun` and `StoreError`; a settle is booked or will be in any case.
         """
-        fresh = [(place, step) for place, step in enumerate(turn.steps) if self._written.get(step.key) != _state(step)]
+        fresh = [
+            (place, step, state)
+            for place, step in enumerate(turn.steps)
+            if self._written.get(step.key) != (state := _state(step))
+        ]
         work = Work(
             fence=self._fence,
             begin=self._begin,
             settle=settle,
-            steps=tuple(self._row(step, place) for place, step in fresh),
+            steps=tuple([self._row(*new) for new in fresh]),
             reserve=reserve,
             finish=None if end is None else Finish(end.outcome, end.text),
         )
         # Now, not when it is done: who is cancelled meanwhile hands in the turn's end behind it. Whoever hears of a
         # failure writes no more.
         self._begin = None
-        self._written.update((step.key, _state(step)) for _, step in fresh)
+        self._written.update({step.key: state for _, step, state in fresh})
         done = await self._store.do(work)
         if done.conflict:  # before the fence: a turn that was never begun has none that could stand
             raise NotBegun(done.conflict)
@@ -69,8 +75,7 @@ class Journal:
         """Books an attempt of a turn that goes no further here."""
         await self._store.do(Work(settle=settle))
 
-    def _row(self, step: Step, position: int) -> StepRow:
-        state = _state(step)
+    def _row(self, position: int, step: Step, state: State) -> StepRow:
         return StepRow(
             turn=self._fence.turn,
             key=step.key,
@@ -85,7 +90,7 @@ class Journal:
         )
 
 
-def _state(step: Step) -> Literal["started", "answered", "unknown"]:
+def _state(step: Step) -> State:
     if isinstance(step, ToolStep) and step.result is None:
         return "started"
     return "unknown" if isinstance(step, ToolStep) and step.unknown else "answered"

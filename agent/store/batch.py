@@ -37,7 +37,8 @@ class Batch:
         now = tx.now()
         asked = {id(work): self._counters_of(tx, work.reserve) for work in works if work.reserve}
         begun = [turns.begin(tx, work.begin, self.writer, now) if work.begin else None for work in works]
-        fences = turns.held_fences(tx, [work.fence for work in works if work.fence])
+        # One that begins in this transaction is nobody else's yet.
+        fences = turns.held_fences(tx, [work.fence for work in works if work.fence and not work.begin])
         ended, lapsed = self._end_holds(tx, works, now)
         late = ledger.booked(tx, [w.settle.attempt.id for w in works if w.settle and w.settle.attempt.id not in ended])
         counters = accounts.lock_counters(tx, _touched(asked.values(), [*ended.values(), *lapsed], late))
@@ -50,7 +51,7 @@ class Batch:
             if work.settle:  # popped: said twice in one transaction, it is one settle
                 attempt = work.settle.attempt.id
                 rows += _settle(work.settle, ended.pop(attempt, None), late.pop(attempt, ()), counters)
-            fenced = work.fence is not None and work.fence not in fences
+            fenced = work.fence is not None and not work.begin and work.fence not in fences
             if fenced or conflict:
                 results.append(Done(now, fenced=fenced, conflict=conflict))
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeAlias
 
 import orjson
@@ -16,6 +17,7 @@ from agent.store.tx import IDS, Tx, Value
 from telemetry.attempt import Attempt
 
 COLUMNS = tuple(column.name for column in ledger.columns if column.name not in ("id", "digest"))
+_DIGESTED = itemgetter(*COLUMNS)
 
 _INSERT = insert(ledger).values({name: bindparam(name) for name in (*COLUMNS, "digest")})
 _OF_ATTEMPTS = (
@@ -54,7 +56,7 @@ def append(tx: Tx, writer_id: str, rows: Sequence[dict[str, Value]], head: Head)
     for row in rows:
         n += 1
         row["writer"], row["n"] = writer_id, n
-        digest = row["digest"] = link(digest, [row[name] for name in COLUMNS])
+        digest = row["digest"] = link(digest, _DIGESTED(row))
     tx.each(_INSERT, rows)
     tx.rows(_MOVE_HEAD, {"writer": writer_id, "n": n, "digest": digest})
     return n, digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -11,6 +12,7 @@ from agent.store.tx import Row, Tx
 from agent.store.work import StepRow
 
 COLUMNS = tuple(column.name for column in step.columns)
+_VALUES = attrgetter(*COLUMNS)
 
 _ADD = insert(step).values({name: bindparam(name) for name in COLUMNS})
 _ANSWER = (
@@ -41,7 +43,7 @@ def write(tx: Tx, rows: Sequence[StepRow]) -> None:
                     "new_epoch": row.epoch,
                 },
             )
-    tx.each(_ADD, [{name: getattr(row, name) for name in COLUMNS} for row in rows if not row.answers])
+    tx.each(_ADD, [dict(zip(COLUMNS, _VALUES(row), strict=True)) for row in rows if not row.answers])
 
 
 def read(tx: Tx, turn_id: str) -> list[Row]:

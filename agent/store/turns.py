@@ -119,6 +119,8 @@ def _new_conversation(tx: Tx, ask: Begin, now: int) -> None:
 
 def held_fences(tx: Tx, fences: Sequence[Fence]) -> set[Fence]:
     """Those fences that still stand: the turn runs at this epoch. Locks the turns against being taken over."""
+    if not fences:
+        return set()
     standing = set(tx.among(_FENCE, sorted({fence.turn for fence in fences})))
     return {fence for fence in fences if (fence.turn, fence.epoch) in standing}
 

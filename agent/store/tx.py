@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Protocol, TypeAlias
 
 from sqlalchemy import ClauseElement
@@ -57,7 +58,9 @@ class SqliteTx:
             return []
         compiled = self._get(statement, len(ids))
         expanded = dict(zip(compiled.expansion, ids, strict=True))
-        return self.connection.execute(compiled.sql, compiled.bind({**expanded, **(params or {})})).fetchall()
+        return self.connection.execute(
+            compiled.sql, compiled.bind({**expanded, **params} if params else expanded)
+        ).fetchall()
 
     def each(self, statement: ClauseElement, many: Sequence[Params]) -> None:
         if len(many) == 1:
@@ -75,24 +78,27 @@ class SqliteTx:
 
 
 class _Compiled:
-    """SQL text, the names of its parameters in order, and the values of those that the statement itself fixed."""
+    """SQL text, how its parameters are put in order, and the values of those that the statement itself fixed."""
 
-    __slots__ = ("_constant", "expansion", "names", "sql", "statement")
+    __slots__ = ("_constant", "_ordered", "expansion", "sql", "statement")
 
     def __init__(self, statement: ClauseElement, sql: str, names: Sequence[str], constant: Params) -> None:
         self.statement = statement  # kept alive, so that its id() is not used again
         self.sql = sql
-        self.names = tuple(names)
         self.expansion: tuple[str, ...] = ()
         self._constant = constant
+        self._ordered = _ordered(names)
 
     def bind(self, params: Params | None) -> tuple[Value, ...]:
-        if not self.names:
-            return ()
         if self._constant:
             params = {**self._constant, **params} if params else self._constant
-        assert params is not None
-        return tuple([params[name] for name in self.names])
+        return self._ordered(params or {})
+
+
+def _ordered(names: Sequence[str]) -> Callable[[Params], tuple[Value, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda params: tuple([params[name] for name in names])
 
 
 def _compile(statement: ClauseElement, dialect: Dialect, ids: int) -> _Compiled:
