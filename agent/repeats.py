@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from agent.types import ToolCall
@@ -41,6 +42,7 @@ class Verdict:
 _RUN = Verdict("run")
 
 
+@lru_cache(256)  # of a turn's earlier calls it is asked again with every reply
 def canonical(call: ToolCall) -> str:
     """The same text for the same call: keys sorted, white space and escapes gone, no arguments as `{}`.
 
