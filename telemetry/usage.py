@@ -6,7 +6,7 @@ not known here: `telemetry.pricing` turns a `Usage` into money.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -55,6 +55,9 @@ class Reported:
 NOTHING = Reported(None, None, None)
 """What a body without a usage object reports."""
 
+_OBJECT = (dict, Mapping)
+"""A JSON object. Nearly always a dict, which is told at once; asking the abstract class takes a call each time."""
+
 
 def read_usage(body: Mapping[str, object]) -> Reported:
     """Reads a chat completion's body, or one chunk of its stream. Never raises.
@@ -82,8 +85,8 @@ class _Refused(ValueError):
 def _usage_object(body: Mapping[str, object]) -> Mapping[str, object] | None:
     # Groq states the same usage at both places of one chunk, or at the second alone: the first found counts.
     for place in (body, body.get("x_groq")):
-        usage = place.get("usage") if place and isinstance(place, Mapping) else None
-        if usage and isinstance(usage, Mapping):
+        usage = place.get("usage") if place and isinstance(place, _OBJECT) else None
+        if usage and isinstance(usage, _OBJECT):
             return usage
     return None
 
@@ -92,14 +95,16 @@ def _usage_object(body: Mapping[str, object]) -> Mapping[str, object] | None:
 
 
 def _tokens(raw: Mapping[str, object]) -> tuple[Usage, str | None]:
-    prompt_details, completion_details = raw.get("prompt_tokens_details"), raw.get("completion_tokens_details")
+    stated = _counts(raw, _COUNTS)
+    prompt = _counts(raw.get("prompt_tokens_details"), _PROMPT_COUNTS)
+    completion = _counts(raw.get("completion_tokens_details"), _COMPLETION_COUNTS)
     # Stated at several places it is one count, and a zero beside it a default. Of two the dearer one is taken.
-    cached = _stated(min, _count(prompt_details, "cached_tokens"), *(_count(raw, name) for name in _CACHED))
-    written = _stated(max, _count(prompt_details, "cache_write_tokens"), *(_count(raw, name) for name in _WRITTEN))
-    reasoning = _stated(max, _count(completion_details, "reasoning_tokens"), _count(raw, "reasoning_tokens"))
-    modalities = {"input": _modalities(prompt_details), "output": _modalities(completion_details)}
+    cached = _one(min, prompt.get("cached_tokens"), *map(stated.get, _CACHED))
+    written = _one(max, prompt.get("cache_write_tokens"), *map(stated.get, _WRITTEN))
+    reasoning = _one(max, completion.get("reasoning_tokens"), stated.get("reasoning_tokens"))
+    modalities = {"input": _modalities(prompt), "output": _modalities(completion)}
 
-    input_tokens, output_tokens, hidden = _totals(raw)
+    input_tokens, output_tokens, hidden = _totals(raw, stated)
     problem = None
     if hidden < 0:
         problem = f"total_tokens is {-hidden} below the sum of prompt and completion tokens: not used"
@@ -111,7 +116,7 @@ def _tokens(raw: Mapping[str, object]) -> tuple[Usage, str | None]:
     if reasoning is not None and reasoning > output_tokens:
         problem = f"reasoning_tokens ({reasoning}) exceed completion_tokens ({output_tokens})"
         # Beside a total that has no room for more the reasoning is all there was; without one it comes on top.
-        output_tokens = reasoning if _count(raw, "total_tokens") is not None else output_tokens + reasoning
+        output_tokens = reasoning if "total_tokens" in stated else output_tokens + reasoning
 
     _require(cached or 0, input_tokens, "cached tokens", "prompt tokens")
     _require((cached or 0) + (written or 0), input_tokens, "cached and written tokens", "prompt tokens")
@@ -123,11 +128,16 @@ def _tokens(raw: Mapping[str, object]) -> tuple[Usage, str | None]:
 
 _CACHED = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens")
 _WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens")
+_MODALITIES = {"audio_tokens": "audio", "image_tokens": "image", "video_tokens": "video"}
+
+_COUNTS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", *_CACHED, *_WRITTEN})
+_PROMPT_COUNTS = frozenset({"cached_tokens", "cache_write_tokens", *_MODALITIES})
+_COMPLETION_COUNTS = frozenset({"reasoning_tokens", *_MODALITIES})
 
 
-def _totals(raw: Mapping[str, object]) -> tuple[int, int, int]:
+def _totals(raw: Mapping[str, object], stated: Mapping[str, int]) -> tuple[int, int, int]:
     """Prompt and completion tokens, and by how much the stated total exceeds them (negative: falls short)."""
-    prompt, completion, total = (_count(raw, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    prompt, completion, total = map(stated.get, ("prompt_tokens", "completion_tokens", "total_tokens"))
     if total is not None and prompt is not None and completion is None:
         completion = total - prompt
     elif total is not None and completion is not None and prompt is None:
@@ -148,9 +158,8 @@ def _is_audio_input(raw: Mapping[str, object], modalities: Mapping[str, int], pr
     return (isinstance(seconds, int | float) and seconds > 0) or modalities.get("audio", 0) > prompt
 
 
-def _modalities(details: object) -> dict[str, int]:
-    counts = {modality: _count(details, f"{modality}_tokens") for modality in ("audio", "image", "video")}
-    return {modality: count for modality, count in counts.items() if count}
+def _modalities(details: Mapping[str, int]) -> dict[str, int]:
+    return {modality: details[name] for name, modality in _MODALITIES.items() if details.get(name)}
 
 
 def _flattened(modalities: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[Literal["input", "output"], str, int]]:
@@ -158,24 +167,28 @@ def _flattened(modalities: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[Li
     return ((side, modality, count) for side in sides for modality, count in modalities[side].items())
 
 
-def _count(place: object, name: str) -> int | None:
-    """The count at `name`, None where there is none: usage objects also hold seconds, flags, texts and objects."""
-    value = place.get(name) if place and isinstance(place, Mapping) else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if type(value) is not int:  # a bool is an int to isinstance
-        return None
-    if not 0 <= value <= MAX_TOKENS:
-        raise _Refused(f"{name} ({_shown(value)}) is not a count between 0 and {MAX_TOKENS}")
-    return value
+def _counts(place: object, names: Set[str]) -> dict[str, int]:
+    """The counts that an object states under these names: it may also hold seconds, flags, texts and objects there."""
+    found: dict[str, int] = {}
+    if not place or not isinstance(place, _OBJECT):
+        return found
+    for name, value in place.items():
+        if name not in names:
+            continue
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if type(value) is not int:  # a bool is an int to isinstance
+            continue
+        if not 0 <= value <= MAX_TOKENS:
+            raise _Refused(f"{name} ({_shown(value)}) is not a count between 0 and {MAX_TOKENS}")
+        found[name] = value
+    return found
 
 
-def _stated(pick: Callable[[list[int]], int], *counts: int | None) -> int | None:
-    stated = [count for count in counts if count is not None]
-    positive = [count for count in stated if count]
-    if positive:
-        return pick(positive)
-    return 0 if stated else None
+def _one(pick: Callable[[Iterable[int]], int], *counts: int | None) -> int | None:
+    if any(counts):
+        return pick(filter(None, counts))
+    return 0 if 0 in counts else None
 
 
 def _require(part: int, whole: int, part_name: str, whole_name: str) -> None:
@@ -190,7 +203,7 @@ _TICKS_PER_USD = 10**10  # xAI's unit: 232,856,000 ticks were billed as $0.02328
 
 def _stated_usd(raw: Mapping[str, object]) -> tuple[Decimal | None, str | None]:
     cost = raw.get("cost")
-    if isinstance(cost, Mapping):
+    if isinstance(cost, _OBJECT):
         cost = cost.get("total_cost")
     per_usd = 1
     if cost is None:
@@ -206,7 +219,7 @@ def _stated_usd(raw: Mapping[str, object]) -> tuple[Decimal | None, str | None]:
 def _paid_upstream(raw: Mapping[str, object]) -> Decimal:
     """OpenRouter with one's own key: its `cost` is its fee alone; the model is paid for at the provider."""
     details = raw.get("cost_details")
-    if raw.get("is_byok") is not True or not isinstance(details, Mapping):
+    if raw.get("is_byok") is not True or not isinstance(details, _OBJECT):
         return Decimal(0)
     return _amount(details.get("upstream_inference_cost"), 1) or Decimal(0)
 
