@@ -106,7 +106,9 @@ class Transport(httpx2.AsyncBaseTransport):
             raise httpx2.ConnectError(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise httpx2.ReadError(str(error)) from error
-        return httpx2.Response(answer.status, headers=_headers(answer), stream=Body(answer), request=request)
+        response = httpx2.Response(answer.status, headers=_headers(answer), stream=Body(answer), request=request)
+        response.headers.encoding = "iso-8859-1"  # which fits whatever came; else httpx2 tries to find one
+        return response
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
