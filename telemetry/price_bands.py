@@ -7,10 +7,9 @@ come in bands of input sizes, and within a band each kind of token has one price
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 
 from telemetry.pricing import EXACT, UnitBound, UnknownPrice, UnusableUsage, counted, nano_usd
 from telemetry.usage import Usage
@@ -65,23 +64,45 @@ class Bands:
             applied.append(("request", request.text))
         return usd, tuple(applied)
 
-    def dearest(self, input_tokens: int) -> UnitBound:
-        """The bound over every band that an input of at most `input_tokens` can be in. Raises `UnknownPrice`."""
-        inputs, unit = _dearest(self, bisect_left(self.thresholds, input_tokens) + 1)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ceiling:
+    """The dearest of several prices. `steps[i]` is for inputs of at most `thresholds[i]` tokens, the last for all that
+    are larger: (USD of a token of input, USD of the request) of each band that such an input can be in, of equal or
+    dearer ones the dearest; nano-dollars of the dearest token of output."""
+
+    thresholds: tuple[int, ...]
+    steps: tuple[tuple[tuple[tuple[Decimal, Decimal], ...], int], ...]
+
+    def bound(self, input_tokens: int) -> UnitBound:
+        """The bound over every band that an input of at most `input_tokens` can be in."""
+        inputs, unit = self.steps[bisect_left(self.thresholds, input_tokens)]
         count = Decimal(input_tokens)
-        return UnitBound(nano_usd(max(EXACT.fma(count, price, request) for price, request in inputs), "up"), unit)
+        return UnitBound(nano_usd(max([EXACT.fma(count, price, request) for price, request in inputs]), "up"), unit)
 
 
-@lru_cache(1024)
-def _dearest(bands: Bands, reachable: int) -> tuple[tuple[tuple[Decimal, Decimal], ...], int]:
-    """Of the first `reachable` bands: the dearest input token and the request, in USD, of each; nano-dollars of the
-    dearest output token of all. It doesn't depend on the request, and a call asks several times."""
-    inputs, units = [], []
-    for prices in bands.prices[:reachable]:
-        request = prices["request"].usd if "request" in prices else Decimal(0)
-        inputs.append((max(_stated(bands.key, prices, INPUT_KINDS)), request))
-        units += _stated(bands.key, prices, OUTPUT_KINDS)
-    return tuple(inputs), nano_usd(max(units), "up")
+def ceiling(several: Sequence[Bands]) -> Ceiling:
+    """Raises `UnknownPrice`."""
+    thresholds = tuple(sorted({threshold for bands in several for threshold in bands.thresholds}))
+    return Ceiling(thresholds, tuple(_step(several, largest) for largest in (*thresholds, None)))
+
+
+def _step(several: Sequence[Bands], largest: int | None) -> tuple[tuple[tuple[Decimal, Decimal], ...], int]:
+    inputs: list[tuple[Decimal, Decimal]] = []
+    units: list[Decimal] = []
+    for bands in several:
+        reachable = None if largest is None else bisect_left(bands.thresholds, largest) + 1
+        for prices in bands.prices[:reachable]:
+            request = prices["request"].usd if "request" in prices else Decimal(0)
+            inputs.append((max(_stated(bands.key, prices, INPUT_KINDS)), request))
+            units += _stated(bands.key, prices, OUTPUT_KINDS)
+    dearest = [one for one in set(inputs) if not any(_dearer(other, one) for other in inputs)]
+    return tuple(dearest), nano_usd(max(units), "up")
+
+
+def _dearer(one: tuple[Decimal, Decimal], other: tuple[Decimal, Decimal]) -> bool:
+    """Whatever the size of the input."""
+    return one != other and one[0] >= other[0] and one[1] >= other[1]
 
 
 def _stated(key: str, prices: Mapping[str, UnitPrice], kinds: tuple[str, ...]) -> list[Decimal]:

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from telemetry.price_bands import FALLBACKS, Bands, UnitPrice
+from telemetry.price_bands import FALLBACKS, Bands, Ceiling, UnitPrice, ceiling
 from telemetry.pricing import EXACT, Cost, UnitBound, UnknownPrice, UnknownTier, ZeroPrice, nano_usd, price_text
 from telemetry.usage import Usage
 
@@ -100,7 +100,7 @@ class ModelPrices:
         if not priced or any(_is_zero(entry.prices) for entry in (*self._entries, *self._variants)):
             raise ZeroPrice(key)
         self._bands = lru_cache(_MEMO)(self._resolve)
-        self._reachable = lru_cache(_MEMO)(self._resolve_all)
+        self._ceiling = lru_cache(_MEMO)(self._resolve_all)
 
     def cost(self, usage: Usage, *, at: datetime, service_tier: str | None) -> Cost:
         """See `Prices`. Cached tokens have their own price, once; so has reasoning where the book has one."""
@@ -112,15 +112,11 @@ class ModelPrices:
         """See `Prices`. The input is taken at the dearest of the prices for text, cached or not; the output at the
         dearest of all that the model can put out."""
         tiers = None if service_tiers is None else frozenset(service_tiers)
-        bounds = [bands.dearest(input_tokens) for bands in self._reachable(_minute(at), tiers)]
-        return UnitBound(
-            max(bound.base_nano_usd for bound in bounds),
-            max(bound.output_nano_usd_per_token for bound in bounds),
-        )
+        return self._ceiling(_minute(at), tiers).bound(input_tokens)
 
-    def _resolve_all(self, at: datetime, service_tiers: frozenset[str] | None) -> tuple[Bands, ...]:
+    def _resolve_all(self, at: datetime, service_tiers: frozenset[str] | None) -> Ceiling:
         tiers = self._tiers(at) if service_tiers is None else service_tiers
-        return tuple(self._bands(at, tier) for tier in ("", *(tiers - STANDARD_TIERS)))
+        return ceiling([self._bands(at, tier) for tier in ("", *(tiers - STANDARD_TIERS))])
 
     def _resolve(self, at: datetime, service_tier: str) -> Bands:
         # As the package has it: of dated entries the last one in force holds, and the first where none is.
