@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
@@ -35,6 +35,8 @@ from telemetry.untraced import Untraced
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
 _UNSET = Status(StatusCode.UNSET)
+_FOLLOWS = ",localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler}"
+"""How a sampler describes itself that exports every span whose parent, of this process, is exported."""
 
 
 class Recorded(Span):
@@ -106,6 +108,7 @@ class Recorder(Untraced):
         self._sampler = sampler
         self._put = put
         self._ids = RandomIdGenerator()
+        self._follows = sampler.get_description().endswith(_FOLLOWS) and isinstance(sampler, ParentBased)
 
     def start_span(
         self,
@@ -118,7 +121,12 @@ class Recorder(Untraced):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> Span:
-        above = get_current_span(context).get_span_context()
+        current = get_current_span(context)
+        if self._follows and isinstance(current, Recorded):  # the sampler would say the same, and asks for it twice
+            above = current.context
+            own = SpanContext(above.trace_id, self._ids.generate_span_id(), False, _SAMPLED, above.trace_state)
+            return Recorded(name, own, above, kind, dict(attributes or {}), start_time, self._put)
+        above = current.get_span_context()
         parent = above if above.is_valid else None
         trace_id = parent.trace_id if parent else self._ids.generate_trace_id()
         sampling = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
