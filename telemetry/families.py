@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from telemetry.distributions import Distribution, Distributions
 from telemetry.instruments import INSTRUMENTS, Instrument
-from telemetry.nano import NANO, NanoCount, NanoCounter, NanoDistribution, NanoHistogram
+from telemetry.nano import NANO, NanoCount, NanoCounter
 
 _log = logging.getLogger(__name__)
 
@@ -73,12 +74,8 @@ class Families:
         i = INSTRUMENTS[name]
         return Children(self._keep(Counter(i.prometheus, i.help, i.labels, registry=None)))
 
-    def histogram(self, name: str) -> Children[Histogram]:
-        i = INSTRUMENTS[name]
-        unit = "seconds" if i.unit == "s" else ""
-        return Children(
-            self._keep(Histogram(i.prometheus, i.help, i.labels, unit=unit, buckets=i.buckets, registry=None))
-        )
+    def histogram(self, name: str) -> Children[Distribution]:
+        return Children(self._keep(Distributions(INSTRUMENTS[name])))
 
     def gauge(self, name: str) -> Children[Gauge]:
         i = INSTRUMENTS[name]
@@ -86,9 +83,6 @@ class Families:
 
     def money_counter(self, name: str) -> Children[NanoCount]:
         return Children(self._keep(NanoCounter(INSTRUMENTS[name])))
-
-    def money_histogram(self, name: str) -> Children[NanoDistribution]:
-        return Children(self._keep(NanoHistogram(INSTRUMENTS[name])))
 
     def rows(self, name: str, rows: Callable[[], Rows]) -> None:
         self._keep(RowGauge(INSTRUMENTS[name], rows))

@@ -220,7 +220,7 @@ class Metrics(Collector):
         self._tool_calls = make.histogram(n.AGENT_TOOL_CALLS)
         self._tool_duration = make.histogram(n.TOOL_DURATION)
         self._cost = make.money_counter(n.COST_TOTAL)
-        self._turn_cost = make.money_histogram(n.TURN_COST_USD)
+        self._turn_cost = make.histogram(n.TURN_COST_USD)
         self._turns = make.counter(n.TURNS)
         self._turns_active = make.gauge(n.TURNS_ACTIVE)
         self._retries = make.counter(n.RETRIES)
