@@ -1,16 +1,25 @@
 """The decisions of the account: what may be held, what is charged. Pure; the caller has locked the counters.
 
 The invariant, at every admission and for the limit of the line: `settled + reserved <= limit`.
-Money is an integer of nano-dollars.
+Every counter counts one unit: nano-dollars, or tokens of input and output together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import Literal, TypeAlias, get_args
 
 NANO = 10**9
+
+Unit = Literal["usd", "tokens"]
+"""What a counter counts. `usd` is counted in nano-dollars."""
+
+UNITS: frozenset[Unit] = frozenset(get_args(Unit))
+
+Amounts: TypeAlias = Mapping[Unit, int]
+"""What an attempt takes, in each unit."""
 
 
 @dataclass(slots=True)
@@ -38,6 +47,7 @@ class Limit:
     subject: str
     name: str
     limit: int | None
+    unit: Unit = "usd"
 
 
 EVERYTHING, TURN = 1, 2
@@ -50,10 +60,14 @@ def turn_limit(turn_id: str, usd: Decimal) -> Limit:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Upper bound of an attempt: `base` for the whole input, `unit` for each token of output."""
+    """Upper bound of an attempt: `base` for the whole input, `unit` for each token of output. In tokens they are the
+    input's own number and 1."""
 
     base: int
     unit: int
+
+    def bound(self, cap: int) -> int:
+        return self.base + cap * self.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +78,13 @@ class Line:
     asked: int
     seq: int
     limit: int | None
+    unit: Unit = "usd"
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """`cap` output tokens may be asked for; `bound` is held. `at` (Unix microseconds) picks the windows for good."""
+    """`cap` output tokens may be asked for; `bound` nano-dollars are held. `at` (Unix microseconds) picks the windows
+    for good."""
 
     cap: int
     bound: int
@@ -78,53 +94,61 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Even the minimal answer does not fit: `charged + held + asked > limit`, all nano-dollars."""
+    """Even the minimal answer does not fit: `charged + held + asked > limit`, all in `unit`."""
 
     budget: str
     limit: int
     charged: int
     held: int
     asked: int
+    unit: Unit = "usd"
+
+    def detail(self) -> dict[str, str | int]:
+        """The numbers, for whoever is told of them."""
+        return asdict(self)
 
 
 def reserve(
-    limits: Sequence[Limit], counters: Sequence[Counter], price: Price, cap: int, minimum: int
+    limits: Sequence[Limit], counters: Sequence[Counter], prices: Mapping[Unit, Price], cap: int, minimum: int
 ) -> Granted | Refused:
     """All lines or none: the cap is lowered to what still fits in the tightest, down to `minimum` output tokens.
 
-    Two limits on one counter are one line: what they count is the same money.
+    Two limits on one counter are one line: what they count is the same.
     """
-    least = price.base + minimum * price.unit
     for line, counter in zip(limits, counters, strict=True):
         if line.limit is None:
             continue
+        price = prices[line.unit]
+        least = price.bound(minimum)
         room = line.limit - counter.settled - counter.reserved
         if room < least:
-            return Refused(line.name, line.limit, counter.settled, counter.reserved, least)
+            return Refused(line.name, line.limit, counter.settled, counter.reserved, least, line.unit)
         if price.unit:
             cap = min(cap, (room - price.base) // price.unit)
-    bound = price.base + cap * price.unit
-    tightest = _tightest(limits, counters)
-    lines = tuple(
-        Line(counter.id, bound, counter.move(reserved=bound), tightest[counter.id])
-        for counter in {counter.id: counter for counter in counters}.values()
-    )
-    return Granted(cap, bound, lines=lines)
+    return Granted(cap, prices["usd"].bound(cap), lines=_take(limits, counters, prices, cap))
 
 
-def _tightest(limits: Sequence[Limit], counters: Sequence[Counter]) -> dict[int, int | None]:
-    found: dict[int, int | None] = {}
-    for line, counter in zip(limits, counters, strict=True):
-        known = found.get(counter.id)
-        found[counter.id] = line.limit if known is None else min(known, known if line.limit is None else line.limit)
-    return found
+def _take(
+    limits: Sequence[Limit], counters: Sequence[Counter], prices: Mapping[Unit, Price], cap: int
+) -> tuple[Line, ...]:
+    tightest: dict[int, Limit] = {}
+    for limit, counter in zip(limits, counters, strict=True):
+        known = tightest.get(counter.id)
+        if known is None or known.limit is None or (limit.limit is not None and limit.limit < known.limit):
+            tightest[counter.id] = limit
+    lines = []
+    for counter in {counter.id: counter for counter in counters}.values():
+        limit = tightest[counter.id]
+        asked = prices[limit.unit].bound(cap)
+        lines.append(Line(counter.id, asked, counter.move(reserved=asked), limit.limit, limit.unit))
+    return tuple(lines)
 
 
-def end(lines: Sequence[Line], counters: Mapping[int, Counter], amount: int) -> list[int]:
-    """Ends a hold: what was reserved goes, `amount` is charged. The serial numbers of the changes, in line order."""
-    return [counters[line.counter].move(settled=amount, reserved=-line.asked) for line in lines]
+def end(lines: Sequence[Line], counters: Mapping[int, Counter], amounts: Amounts) -> list[int]:
+    """Ends a hold: what was reserved goes, `amounts` are charged. The serial numbers of the changes, in line order."""
+    return [counters[line.counter].move(settled=amounts[line.unit], reserved=-line.asked) for line in lines]
 
 
-def correct(lines: Sequence[Line], counters: Mapping[int, Counter], difference: int) -> list[int]:
-    """Charges the difference between an attempt's true total and what is booked."""
-    return [counters[line.counter].move(settled=difference) for line in lines]
+def correct(lines: Sequence[Line], counters: Mapping[int, Counter], differences: Amounts) -> list[int]:
+    """Charges the differences between an attempt's true totals and what is booked."""
+    return [counters[line.counter].move(settled=differences[line.unit]) for line in lines]

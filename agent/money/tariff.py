@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from agent.config import ModelConfig
 from agent.money.account import Price
 from telemetry.price_book import PriceBook
 from telemetry.pricing import FREE, Cost, FlatPrices, Prices, PricingError, UnknownPrice, stated
 from telemetry.usage import Usage
+
+UNPRICED = Cost(0, "unknown", "none")
+"""Of an answer by a model without a price, in place of one that is free and that nothing was held for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,14 @@ class Tariff:
     def charge(
         self, usage: Usage | None, stated_usd: Decimal | None, name: str | None, tier: str | None, at: datetime
     ) -> Cost | None:
-        """The cost of what the provider reported, None where it can't be known. `at` is when the bound was taken."""
+        """The cost of what the provider reported, None where it can't be known, `UNPRICED` where a bound of nothing
+        can't stand for it either. `at` is when the bound was taken."""
         book = self._book(usage, name, tier, at)
-        return book if stated_usd is None else stated(stated_usd, book)
+        if stated_usd is not None:
+            return stated(stated_usd, book)
+        if book is None and self.prices is FREE and name and name not in self.names:
+            return UNPRICED
+        return book
 
     def _book(self, usage: Usage | None, name: str | None, tier: str | None, at: datetime) -> Cost | None:
         if usage is None:
@@ -64,7 +72,7 @@ def tariff(model: ModelConfig, book: PriceBook | None) -> Tariff:
     tiers = None if tier in (None, "auto") else frozenset({str(tier)} - {"default"})
     known = frozenset({model.model, *model.response_names})
     if model.free:
-        return Tariff(FREE, names=known, stranger=_not_free)
+        return Tariff(FREE, names=known, stranger=_not_free(model.provider, book))
     if model.price is None:
         if model.ceiling_usd_per_mtok is None:
             raise UnknownPrice(model.model)
@@ -83,6 +91,12 @@ def tariff(model: ModelConfig, book: PriceBook | None) -> Tariff:
     return Tariff(book.prices(model.price), names, tiers, known, exact)
 
 
-def _not_free(name: str) -> Prices | None:
-    """That `model` is free says nothing of another that answers in its place."""
-    raise UnknownPrice(name)
+def _not_free(provider: str, book: PriceBook | None) -> Callable[[str], Prices]:
+    """That a model is free says nothing of another that answers in its place: its own price, or `PricingError`. The
+    book is loaded only then: who has nothing but free models needs none."""
+    return lambda name: (book or _book()).prices(f"{provider}/{name}")
+
+
+@cache
+def _book() -> PriceBook:
+    return PriceBook.load()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, select, update
 
 from agent.store import steps
-from agent.store.tables import conversation, step, turn
+from agent.store.errors import StoreError
+from agent.store.tables import conversation, is_open, step, turn
 from agent.store.tx import Row, Tx
 
 _ONE = select(conversation).where(conversation.c.id == bindparam("conversation_id"))
@@ -18,13 +19,18 @@ _TURNS = (
     .where(turn.c.conversation == bindparam("conversation_id"))
     .order_by(turn.c.ordinal)
 )
+_OPEN = select(turn.c.id).where(turn.c.conversation == bindparam("conversation_id"), is_open)
 _ERASE_CONVERSATION = (
     update(conversation)
     .where(conversation.c.id == bindparam("conversation_id"), conversation.c.erased_at.is_(None))
     .values(erased_at=bindparam("now"), user_id=None)
     .returning(conversation.c.id)
 )
-_ERASE_TURNS = update(turn).where(turn.c.conversation == bindparam("conversation_id")).values(input=None, result=None)
+_ERASE_TURNS = (
+    update(turn)
+    .where(turn.c.conversation == bindparam("conversation_id"))
+    .values(input=None, request=None, result=None)
+)
 _ERASE_STEPS = (
     update(step)
     .where(step.c.turn.in_(select(turn.c.id).where(turn.c.conversation == bindparam("conversation_id"))))
@@ -75,8 +81,15 @@ def turns_of(tx: Tx, conversation_id: str) -> list[PastTurn]:
     return [PastTurn(*row[:5], journal=steps.read(tx, str(row[0]))) for row in rows]  # type: ignore[arg-type,misc]
 
 
+class TurnOpen(StoreError):
+    """A turn is open in the conversation: it would go on saying what is to be erased."""
+
+
 def erase(tx: Tx, conversation_id: str) -> bool:
-    """Removes what was said; ids, times and the ledger stay. False where there is nothing to erase."""
+    """Removes what was said; ids, times and the ledger stay. False where there is nothing to erase. Raises
+    `TurnOpen`."""
+    if tx.rows(_OPEN, {"conversation_id": conversation_id}):
+        raise TurnOpen(f"a turn is open in conversation {conversation_id}")
     if not tx.rows(_ERASE_CONVERSATION, {"conversation_id": conversation_id, "now": tx.now()}):
         return False
     tx.rows(_ERASE_TURNS, {"conversation_id": conversation_id})

@@ -12,14 +12,28 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from agent.money.account import Line
+from agent.store import totals
+from agent.store.accounts import read_lines
 from agent.store.tables import ledger, writer
 from agent.store.tx import IDS, Tx, Value
 from telemetry.attempt import Attempt
+from telemetry.usage import Usage
 
-COLUMNS = tuple(column.name for column in ledger.columns if column.name not in ("id", "digest"))
-_DIGESTED = itemgetter(*COLUMNS)
+_FORMAT_1 = """
+attempt kind corrects at ended tenant user_id conversation turn step epoch call number agent provider model
+response_model service_tier prompt_name prompt_version prompt_digest input_tokens cache_read_tokens cache_write_tokens
+output_tokens reasoning_tokens modalities unit_prices price_source price_effective quality cost book_cost tokens bound
+outcome charges trace_id span_id reason made_by format writer n
+"""
 
-_INSERT = insert(ledger).values({name: bindparam(name) for name in (*COLUMNS, "digest")})
+FORMAT = 1
+FORMATS = {1: tuple(_FORMAT_1.split())}
+"""The columns that a row's digest covers, by the row's format. A column that comes later needs a format of its own: the
+digests of the rows that are there must not change."""
+
+_DIGESTED = itemgetter(*FORMATS[FORMAT])
+
+_INSERT = insert(ledger).values({name: bindparam(name) for name in (*FORMATS[FORMAT], "digest")})
 _OF_ATTEMPTS = (
     select(ledger.c.attempt, ledger.c.id, ledger.c.kind, ledger.c.at, ledger.c.cost, ledger.c.tokens, ledger.c.charges)
     .where(ledger.c.attempt.in_(bindparam(IDS, expanding=True)))
@@ -50,7 +64,7 @@ def head(tx: Tx, writer_id: str) -> Head:
 
 
 def append(tx: Tx, writer_id: str, rows: Sequence[dict[str, Value]], head: Head) -> Head:
-    """Adds rows to a writer's chain: `digest = sha256(previous || row as a JSON array in column order)`.
+    """Adds rows to a writer's chain: `digest = sha256(previous || row as a JSON array in the order of its format)`.
     Its new head."""
     n, digest = head
     for row in rows:
@@ -58,6 +72,7 @@ def append(tx: Tx, writer_id: str, rows: Sequence[dict[str, Value]], head: Head)
         row["writer"], row["n"] = writer_id, n
         digest = row["digest"] = link(digest, _DIGESTED(row))
     tx.each(_INSERT, rows)
+    totals.add(tx, rows)
     tx.rows(_MOVE_HEAD, {"writer": writer_id, "n": n, "digest": digest})
     return n, digest
 
@@ -78,8 +93,7 @@ class Booked:
     charges: str
 
     def lines(self) -> tuple[Line, ...]:
-        rows = orjson.loads(self.charges)
-        return tuple(Line(counter, asked, seq, limit) for counter, asked, seq, limit, _ in rows)
+        return read_lines(self.charges)
 
 
 def booked(tx: Tx, attempts: Sequence[str]) -> dict[str, list[Booked]]:
@@ -91,18 +105,23 @@ def booked(tx: Tx, attempts: Sequence[str]) -> dict[str, list[Booked]]:
 
 
 def charges(lines: Sequence[Line], seqs: Sequence[int]) -> str:
-    """`[counter, asked, seq in, limit in force, seq out]` for each line, as JSON text."""
+    """`[counter, asked, seq in, limit in force, unit, seq out]` for each line, as JSON text."""
     return orjson.dumps(
-        [[line.counter, line.asked, line.seq, line.limit, seq] for line, seq in zip(lines, seqs, strict=True)]
+        [
+            [line.counter, line.asked, line.seq, line.limit, line.unit, seq]
+            for line, seq in zip(lines, seqs, strict=True)
+        ]
     ).decode()
 
 
-def row(
-    attempt: Attempt, *, kind: str, at: int, line_charges: str, caller_tokens: int | None = None
-) -> dict[str, Value]:
+def counted(usage: Usage | None) -> int:
+    """Tokens of input and output together; none where nobody has counted."""
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0) if usage else 0
+
+
+def row(attempt: Attempt, *, kind: str, at: int, tokens: int, line_charges: str) -> dict[str, Value]:
     """A ledger row of an attempt. `at` is the time that admitted it: it picks every window."""
     call, cost, usage = attempt.call, attempt.cost, attempt.usage
-    counted = (usage.input_tokens or 0) + (usage.output_tokens or 0) if usage else 0
     return {
         "attempt": attempt.id,
         "kind": kind,
@@ -137,10 +156,13 @@ def row(
         "quality": cost.quality,
         "cost": cost.nano_usd,
         "book_cost": cost.book_nano_usd,
-        "tokens": counted,
+        "tokens": tokens,
         "bound": attempt.held_nano_usd,
         "outcome": attempt.error_type or "ok",
         "charges": line_charges,
         "trace_id": attempt.trace_id,
         "span_id": attempt.span_id,
+        "reason": None,
+        "made_by": None,
+        "format": FORMAT,
     }

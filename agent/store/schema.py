@@ -12,18 +12,21 @@ from sqlalchemy import Connection, StaticPool, create_engine
 from agent.store import sqlite
 from agent.store.errors import StoreError, StoreNewer
 
-HEAD = "0001"
+FIRST = "0002"
+"""The oldest schema that was ever released."""
+
+HEAD = "0002"
 """The newest migration; a test compares it with the scripts."""
 
 
 def upgrade(connection: sqlite3.Connection, name: str) -> None:
     """Brings a file to `HEAD`, in one transaction. Raises `StoreNewer` when the file is ahead of this program, and
-    `StoreError` when it is another program's."""
+    `StoreError` when it is another program's, or older than the first release."""
     if _version(connection) == HEAD:
         return
     with _borrowed(connection) as handed, sqlite.transaction(connection):
         version = _version(connection)
-        _refuse_newer(version, name)
+        _refuse_unknown(version, name)
         if version is None and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             raise StoreError(f"{name}: this is the database of another program")
         if version != HEAD:
@@ -33,12 +36,14 @@ def upgrade(connection: sqlite3.Connection, name: str) -> None:
 def check(connection: sqlite3.Connection, name: str) -> None:
     """For those who only read: raises `StoreNewer`, and `StoreError` when the file has yet to be upgraded."""
     version = _version(connection)
-    _refuse_newer(version, name)
+    _refuse_unknown(version, name)
     if version != HEAD:
         raise StoreError(f"{name}: the store has schema {version}, not {HEAD}; `agent resume` upgrades it")
 
 
-def _refuse_newer(version: str | None, name: str) -> None:
+def _refuse_unknown(version: str | None, name: str) -> None:
+    if version is not None and version < FIRST:
+        raise StoreError(f"{name}: this store was made by a version before the first release; remove the file {name}")
     if version is not None and version > HEAD:
         raise StoreNewer(
             f"{name}: the store has schema {version}, this program knows up to {HEAD}; use a newer version of it"

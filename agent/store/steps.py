@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from sqlalchemy import bindparam, insert, select, update
 
-from agent.store.tables import step
+from agent.store.tables import step, turn
 from agent.store.tx import Row, Tx
 from agent.store.work import StepRow
 
@@ -24,6 +24,12 @@ _ANSWER = (
         answered_at=bindparam("new_answered_at"),
         epoch=bindparam("new_epoch"),
     )
+)
+_SAID = (
+    select(turn.c.id, turn.c.input, turn.c.request, *step.columns)
+    .outerjoin(step, step.c.turn == turn.c.id)
+    .where(turn.c.conversation == bindparam("conversation"), turn.c.input.is_not(None))
+    .order_by(turn.c.ordinal, step.c.position)
 )
 _OF_TURN = select(step).where(step.c.turn == bindparam("turn_id")).order_by(step.c.position)
 
@@ -49,3 +55,9 @@ def write(tx: Tx, rows: Sequence[StepRow]) -> None:
 def read(tx: Tx, turn_id: str) -> list[Row]:
     """The journal of a turn, each row in the order of `COLUMNS`."""
     return tx.rows(_OF_TURN, {"turn_id": turn_id})
+
+
+def said(tx: Tx, conversation_id: str) -> list[Row]:
+    """All turns of a conversation that were not erased: id, input and request of the turn, then a step in the order of
+    `COLUMNS`, all None where the turn has none."""
+    return tx.rows(_SAID, {"conversation": conversation_id})

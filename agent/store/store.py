@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import platform
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import uuid_utils
+from sqlalchemy.exc import DBAPIError
 
 from agent.clock import boot_time
 from agent.money.account import Granted
-from agent.store import accounts, ledger, schema, sqlite, workers
+from agent.store import accounts, file, ledger, schema, sqlite, workers
 from agent.store.batch import Batch
 from agent.store.errors import StoreError
 from agent.store.sqlite import MEMORY, Synchronous
 from agent.store.tx import SqliteTx, Tx
 from agent.store.work import Claim, Done, Expire, Settle, Work
 from agent.store.writer import Writer
+from agent.to_its_end import to_its_end
 from telemetry.attempt import Attempt
 from telemetry.pricing import Cost
 
@@ -58,9 +62,13 @@ class Store:
         self._shared = self._write if path == MEMORY else None
         self._read = self._shared or sqlite.connect(path)
         self._pulse = self._shared or sqlite.connect(path, synchronous=synchronous)
+        self._pulse_lock = threading.Lock()
+        self._check = file.Watched(Path(path)).check if path != MEMORY else _nothing
         batch = Batch(self.worker, lease.micros)
         flushes = path != MEMORY and synchronous == "FULL"
-        self._writer = Writer(self._write, batch, flushes=flushes, inline=path == MEMORY, on_orphan=self._release)
+        self._writer = Writer(
+            self._write, batch, flushes=flushes, inline=path == MEMORY, check=self._check, on_orphan=self._release
+        )
         self._read_tx, self._pulse_tx = SqliteTx(self._read), SqliteTx(self._pulse)
         self.entered = boot_time()
         self.pulse(self._enter)
@@ -73,7 +81,7 @@ class Store:
         """Commits a work. Raises `StoreError`, then nothing of it was written."""
         return await self._writer.do(work)
 
-    def read(self, query: Callable[[Tx], T]) -> T:
+    async def read(self, query: Callable[[Tx], T]) -> T:
         """Runs a query over committed rows. On the calling thread: a point read takes microseconds."""
         try:
             return query(self._read_tx)
@@ -82,36 +90,38 @@ class Store:
 
     def pulse(self, change: Callable[[Tx], T]) -> T:
         """A transaction of the pulse, on its own thread and connection."""
-        try:
-            with sqlite.transaction(self._pulse):
-                return change(self._pulse_tx)
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
+        with self._of_pulse() as connection, sqlite.transaction(connection):
+            self._check()
+            return change(self._pulse_tx)
 
     def look(self, query: Callable[[Tx], T]) -> T:
         """A query of the pulse, on its own thread and connection, outside any lock."""
-        try:
+        with self._of_pulse():
             return query(self._pulse_tx)
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
 
     def erase(self, change: Callable[[Tx], T]) -> T:
         """A transaction that removes what was said, from the file's free pages and from its log as well."""
-        self._pulse.execute("PRAGMA secure_delete=ON")
+        with self._of_pulse() as connection:
+            connection.execute("PRAGMA secure_delete=ON")
         done = self.pulse(change)
-        self._off_lock(sqlite.empty_log)
+        with self._of_pulse() as connection:
+            sqlite.empty_log(connection)
         return done
 
     def checkpoint(self) -> None:
         """Moves what is committed from the log into the file; kept off the writers' commits."""
         if self._shared is None:
-            self._off_lock(sqlite.checkpoint)
+            with self._of_pulse() as connection:
+                sqlite.checkpoint(connection)
 
-    def _off_lock(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        try:
-            work(self._pulse)
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
+    @contextlib.contextmanager
+    def _of_pulse(self) -> Iterator[sqlite3.Connection]:
+        """The pulse's connection; whoever closes it waits until it is given back, for SQLite would crash."""
+        with self._pulse_lock:
+            try:
+                yield self._pulse
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path}: {error}") from error
 
     async def expire(self) -> Done:
         """Ends the holds whose lease is over."""
@@ -137,7 +147,7 @@ class Store:
             error_type="cancelled",
             trace_id=trace_id,
         )
-        self._writer.put(Work(settle=Settle(attempt, "release")))
+        self._writer.hand_in(Work(settle=Settle(attempt, "release")))
 
     @property
     def settles_waiting(self) -> int:
@@ -148,31 +158,37 @@ class Store:
         return self._shared is not None
 
     async def close(self) -> None:
-        """Hands in what is waiting, leaves the list of live processes, closes the file."""
-        await self._writer.close()
+        """Hands in what is waiting, leaves the list of live processes, closes the file. Cancelled, it does so first."""
+        try:
+            await to_its_end(self._writer.close())
+        finally:
+            self._leave()
+            with self._pulse_lock:
+                for connection in {self._write, self._read, self._pulse}:
+                    connection.close()
+
+    def _leave(self) -> None:
         try:
             self.pulse(lambda tx: workers.leave(tx, self.worker))
         except StoreError as error:
             log.warning("this process could not sign off, others wait for its lease to run out: %s", error)
-        for connection in {self._write, self._read, self._pulse}:
-            connection.close()
+
+
+def _nothing() -> None:
+    """Nobody can replace what is in memory."""
 
 
 def _open(path: str, synchronous: Synchronous) -> sqlite3.Connection:
     if path != MEMORY:
-        _make_folder(Path(path))
+        file.make(Path(path))
     connection = sqlite.connect(path, synchronous=synchronous)
     try:
         schema.upgrade(connection, path)
         connection.execute("PRAGMA wal_autocheckpoint=0")
+    except (sqlite3.Error, DBAPIError) as error:  # the second one is what the migrations' own library makes of it
+        connection.close()
+        raise StoreError(f"{path}: {error.orig if isinstance(error, DBAPIError) else error}") from error
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path.parent}: can't make the store's folder: {error.strerror}") from error

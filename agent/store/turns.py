@@ -1,48 +1,24 @@
-"""Turns and conversations: who runs what, at which epoch."""
+"""Turns: who runs which, at which epoch, and what it came to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
-from sqlalchemy import bindparam, exists, insert, select, update
+import orjson
+from sqlalchemy import bindparam, exists, func, select, update
 
-from agent.store.tables import conversation, turn, worker
-from agent.store.tx import IDS, Row, Tx
-from agent.store.work import Begin, Conflict, Fence, Finish
+from agent.store.tables import is_live, is_queued, is_running, step, turn, worker
+from agent.store.tx import IDS, Row, Tx, Value
+from agent.store.work import Fence, Finish
+from agent.types import Json
 
-_OPEN = select(turn.c.id).where(turn.c.conversation == bindparam("conversation"), turn.c.state != "done")
-_NEW_CONVERSATION = insert(conversation).values(
-    id=bindparam("id"),
-    tenant=bindparam("tenant"),
-    user_id=bindparam("user_id"),
-    agent=bindparam("agent"),
-    prompt_name=bindparam("prompt_name"),
-    prompt_version=bindparam("prompt_version"),
-    prompt_digest=bindparam("prompt_digest"),
-    turns=1,
-    created_at=bindparam("now"),
-    updated_at=bindparam("now"),
-    erased_at=None,
-)
-_NEXT_ORDINAL = (
-    update(conversation)
-    .where(
-        conversation.c.id == bindparam("conversation"),
-        conversation.c.turns == bindparam("ordinal"),
-        conversation.c.erased_at.is_(None),
-    )
-    .values(turns=conversation.c.turns + 1, updated_at=bindparam("now"))
-    .returning(conversation.c.turns)
-)
-_NEW_TURN = insert(turn).values(
-    {column.name: bindparam(column.name) for column in turn.columns if column.name not in ("state", "epoch")}
-    | {"state": "running", "epoch": 1}
-)
+# One lock for those that go on and those that end: a shared one could not be made exclusive without a deadlock.
 _FENCE = (
-    select(turn.c.id, turn.c.epoch)
-    .where(turn.c.id.in_(bindparam(IDS, expanding=True)), turn.c.state == "running")
+    select(turn.c.id)
+    .where(turn.c.id.in_(bindparam(IDS, expanding=True)), turn.c.epoch == bindparam("held"), is_running)
     .order_by(turn.c.id)
-    .with_for_update(read=True)
+    .with_for_update()
 )
 _FINISH = (
     update(turn)
@@ -51,91 +27,74 @@ _FINISH = (
         state="done", ended_at=bindparam("now"), outcome=bindparam("outcome"), result=bindparam("result"), owner=None
     )
 )
-_QUEUED = select(turn.c.id).where(turn.c.state == "queued", turn.c.due_at <= bindparam("now")).order_by(turn.c.due_at)
+_QUEUED = select(turn.c.id).where(is_queued, turn.c.due_at <= bindparam("now")).order_by(turn.c.due_at)
+_step_at = func.coalesce(step.c.answered_at, step.c.started_at)
+_last_heard_of = func.coalesce(
+    select(func.max(_step_at)).where(step.c.turn == turn.c.id, _step_at > turn.c.owned_at).scalar_subquery(),
+    turn.c.owned_at,
+)
 _CLAIM = (
     update(turn)
     .where(
         turn.c.id == bindparam("turn_id"),
-        turn.c.state == "queued",
-        exists(select(worker.c.id).where(worker.c.id == bindparam("owner"), worker.c.state == "live")),
+        is_queued,
+        exists(select(worker.c.id).where(worker.c.id == bindparam("new_owner"), is_live)),
     )
-    .values(state="running", owner=bindparam("owner"), epoch=turn.c.epoch + 1, due_at=None)
+    .values(
+        state="running",
+        owner=bindparam("new_owner"),
+        epoch=turn.c.epoch + 1,
+        owned_at=bindparam("now"),
+        deadline_at=turn.c.deadline_at + bindparam("now") - _last_heard_of,
+        due_at=None,
+    )
     .returning(turn.c.epoch)
 )
 _TURN = select(turn).where(turn.c.id == bindparam("turn_id"))
 TURN_COLUMNS = tuple(column.name for column in turn.columns)
+_RESULT = TURN_COLUMNS.index("result")
 
 
-def begin(tx: Tx, ask: Begin, owner: str, now: int) -> Conflict | None:
-    """Accepts a turn, or says why not: `busy` (one is under way in this conversation), `moved` (it has gone on)."""
-    if ask.ordinal == 0:
-        _new_conversation(tx, ask, now)
-    elif tx.rows(_OPEN, {"conversation": ask.conversation}):
-        return "busy"
-    elif not tx.rows(_NEXT_ORDINAL, {"conversation": ask.conversation, "ordinal": ask.ordinal, "now": now}):
-        return "moved"
-    tx.rows(
-        _NEW_TURN,
-        {
-            "id": ask.turn,
-            "tenant": ask.caller.tenant,
-            "user_id": ask.caller.user,
-            "caller_key": ask.caller.key,
-            "conversation": ask.conversation,
-            "ordinal": ask.ordinal,
-            "agent": ask.agent,
-            "prompt_name": ask.prompt_name,
-            "prompt_version": ask.prompt_version,
-            "prompt_digest": ask.prompt_digest,
-            "input": ask.input,
-            "begun_at": now,
-            "deadline_at": now + ask.deadline,
-            "traceparent": ask.traceparent,
-            "owner": owner,
-            "due_at": None,
-            "ended_at": None,
-            "outcome": None,
-            "result": None,
-        },
-    )
-    return None
-
-
-def _new_conversation(tx: Tx, ask: Begin, now: int) -> None:
-    tx.rows(
-        _NEW_CONVERSATION,
-        {
-            "id": ask.conversation,
-            "tenant": ask.caller.tenant,
-            "user_id": ask.caller.user,
-            "agent": ask.agent,
-            "prompt_name": ask.prompt_name,
-            "prompt_version": ask.prompt_version,
-            "prompt_digest": ask.prompt_digest,
-            "now": now,
-        },
-    )
-
-
-def held_fences(tx: Tx, fences: Sequence[Fence]) -> set[Fence]:
+def held_fences(tx: Tx, fences: Collection[Fence]) -> set[Fence]:
     """Those fences that still stand: the turn runs at this epoch. Locks the turns against being taken over."""
-    if not fences:
-        return set()
-    standing = set(tx.among(_FENCE, sorted({fence.turn for fence in fences})))
-    return {fence for fence in fences if (fence.turn, fence.epoch) in standing}
+    standing: set[Fence] = set()
+    for epoch in sorted({fence.epoch for fence in fences}):
+        ids = sorted({fence.turn for fence in fences if fence.epoch == epoch})
+        standing.update(Fence(str(row[0]), epoch) for row in tx.among(_FENCE, ids, {"held": epoch}))
+    return standing
 
 
 def finish(tx: Tx, turn_id: str, end: Finish, now: int) -> None:
-    tx.rows(_FINISH, {"turn_id": turn_id, "now": now, "outcome": end.outcome, "result": end.result})
+    result = orjson.dumps({"text": end.text, "reason": end.reason, "detail": end.detail}).decode()
+    tx.rows(_FINISH, {"turn_id": turn_id, "now": now, "outcome": end.outcome, "result": result})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a turn came to: what `Finish` was given. All None where it is still open, or erased."""
+
+    text: str | None = None
+    reason: str | None = None
+    detail: Mapping[str, Json] | None = None
+
+
+def result_of(row: Row) -> Result:
+    """The result in a turn row that is in the order of `TURN_COLUMNS`."""
+    return read_result(row[_RESULT])
+
+
+def read_result(column: Value) -> Result:
+    return Result(**orjson.loads(str(column))) if column is not None else Result()
 
 
 def queued(tx: Tx, now: int) -> list[str]:
     return [str(row[0]) for row in tx.rows(_QUEUED, {"now": now})]
 
 
-def claim(tx: Tx, turn_id: str, owner: str) -> int | None:
-    """Takes over a queued turn: its new epoch. None: another process was first, or this one was declared dead."""
-    found = tx.rows(_CLAIM, {"turn_id": turn_id, "owner": owner})
+def claim(tx: Tx, turn_id: str, owner: str, now: int) -> int | None:
+    """Takes over a queued turn: its new epoch. Its deadline has stood still since it was last heard of. None: another
+    process was first, or this one was declared dead."""
+    found = tx.rows(_CLAIM, {"turn_id": turn_id, "new_owner": owner, "now": now})
     return int(found[0][0]) if found else None  # type: ignore[arg-type]
 
 

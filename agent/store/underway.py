@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, func, select
 
-from agent.store.tables import turn, worker
+from agent.store.tables import is_running, turn, worker
 from agent.store.tx import Tx
 
 _LEASES = (
     select(func.coalesce(turn.c.owner, ""), func.coalesce(func.max(worker.c.lease_until), 0))
     .outerjoin(worker, worker.c.id == turn.c.owner)
-    .where(turn.c.state == "running", turn.c.owner.is_distinct_from(bindparam("worker_id")))
+    .where(is_running, turn.c.owner.is_distinct_from(bindparam("worker_id")))
     .group_by(turn.c.owner)
 )
 

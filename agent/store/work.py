@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from agent.money.account import Granted, Limit, Price, Refused
-from agent.types import Caller, Outcome
+from agent.types import Caller, Json, Outcome
 from telemetry.attempt import Attempt
 
-Conflict = Literal["busy", "moved"]
-"""Why a turn was not begun: another one is open in its conversation, or the conversation has gone on."""
+Conflict = Literal["known", "rate", "crowded", "busy", "moved"]
+"""Why a turn was not begun: its key has begun one already; its caller begins too many a minute, or has too many open;
+another one is open in its conversation, or the conversation has gone on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A caller's idempotency key, and a digest of what the caller asked for under it."""
+
+    value: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The turn that a key has begun, and the digest of what was asked for then."""
+
+    turn: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast one caller may begin turns (from 1; None: no limit), and how many of them may be open at once."""
+
+    requests_per_minute: int | None
+    concurrency: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """A turn that was accepted. `ordinal` is its place in the conversation as the caller has read it (0: a new one)."""
+    """A turn that is to be accepted. `ordinal` is its place in the conversation as the caller has read it (0: a new
+    one); `deadline` the microseconds that it gets; `request` what the caller gave beside the input, as JSON. `pace` is
+    of callers who have a key; a caller without one is this machine's user."""
 
     turn: str
     conversation: str
@@ -28,6 +56,9 @@ class Begin:
     input: str
     deadline: int
     traceparent: str | None
+    request: str | None = None
+    key: Key | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +82,6 @@ class StepRow:
     answer: str | None
     started_at: int
     answered_at: int | None
-    request_digest: str | None = None
     answers: bool = False
 
 
@@ -81,10 +111,12 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How the turn ended; `result` is its answer as JSON text."""
+    """How the turn ended, and with what answer. `reason` tells a person why it is none; `detail` has the numbers."""
 
     outcome: Outcome
-    result: str | None
+    text: str | None
+    reason: str | None = None
+    detail: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +148,14 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Done:
     """What became of a `Work`. `at` is the transaction's database time, Unix microseconds; `expired` are the
-    attempts whose holds `Expire` ended; `epoch` is the one that a `Claim` won, None where it was too late."""
+    attempts whose holds `Expire` ended; `epoch` is the one that a `Claim` won, None where it was too late. `known` goes
+    with the conflict of that name, `retry_after` (seconds) with "rate"."""
 
     at: int
     grant: Granted | Refused | None = None
     fenced: bool = False
     conflict: Conflict | None = None
+    known: Known | None = None
+    retry_after: float | None = None
     expired: tuple[Attempt, ...] = ()
     epoch: int | None = None

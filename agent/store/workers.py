@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, insert, or_, select, update
 
-from agent.store.tables import hold, turn, worker
+from agent.store.tables import Int, hold, is_live, is_running, turn, worker
 from agent.store.tx import IDS, Tx
+
+RESEND = 30 * 10**6
+"""Microseconds that a turn waits where taking it over has failed, twice as long each time. Where its process died it
+does not wait: a lease has gone by."""
 
 _NEW = insert(worker).values(
     id=bindparam("id"),
@@ -18,35 +22,36 @@ _NEW = insert(worker).values(
 )
 _BEAT = (
     update(worker)
-    .where(worker.c.id == bindparam("worker_id"), worker.c.state == "live")
+    .where(worker.c.id == bindparam("worker_id"), is_live)
     .values(lease_until=bindparam("until"))
     .returning(worker.c.id)
 )
 _RENEW = update(hold).where(hold.c.id.in_(bindparam(IDS, expanding=True))).values(lease=bindparam("until"))
 _BURY = (
-    update(worker)
-    .where(worker.c.state == "live", worker.c.lease_until < bindparam("now"))
-    .values(state="dead")
-    .returning(worker.c.id)
+    update(worker).where(is_live, worker.c.lease_until < bindparam("now")).values(state="dead").returning(worker.c.id)
 )
 _LEAVE = update(worker).where(worker.c.id == bindparam("worker_id")).values(state="dead", lease_until=bindparam("now"))
 _TAKE_BACK = (
     update(turn)
     .where(
-        turn.c.state == "running",
+        is_running,
         or_(
             turn.c.owner.is_(None),
-            ~exists(select(worker.c.id).where(and_(worker.c.id == turn.c.owner, worker.c.state == "live"))),
+            ~exists(select(worker.c.id).where(and_(worker.c.id == turn.c.owner, is_live))),
         ),
     )
     .values(state="queued", owner=None, epoch=turn.c.epoch + 1, due_at=bindparam("now"))
     .returning(turn.c.id)
 )
-_OWN = select(turn.c.id).where(turn.c.owner == bindparam("worker_id"), turn.c.state == "running")
+_OWN = select(turn.c.id).where(turn.c.owner == bindparam("worker_id"), is_running)
+# Reaping raises the epoch by one and claiming does: at epoch 1 a turn is where it was begun, at 3 taken over once.
+_due = bindparam("now", type_=Int) + case(
+    {1: 0, 3: RESEND, 5: 2 * RESEND, 7: 4 * RESEND}, value=turn.c.epoch, else_=8 * RESEND
+)
 _LET_GO = (
     update(turn)
     .where(turn.c.id.in_(bindparam(IDS, expanding=True)))
-    .values(state="queued", owner=None, epoch=turn.c.epoch + 1, due_at=bindparam("now"))
+    .values(state="queued", owner=None, epoch=turn.c.epoch + 1, due_at=_due)
 )
 
 

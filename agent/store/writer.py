@@ -13,7 +13,7 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from dataclasses import replace
 from typing import Protocol
 
@@ -41,19 +41,28 @@ class OnOrphan(Protocol):
 
 class Writer:
     """`do` hands in a work and returns what became of it. Works with a settle are kept until they are committed.
-    `flushes`: a commit waits for the disk; `inline`: nobody else can be at this store."""
+    `flushes`: a commit waits for the disk; `inline`: nobody else can be at this store; `check` raises `StoreError`
+    where what would be written is lost."""
 
     def __init__(
-        self, connection: sqlite3.Connection, batch: Batch, *, flushes: bool, inline: bool, on_orphan: OnOrphan
+        self,
+        connection: sqlite3.Connection,
+        batch: Batch,
+        *,
+        flushes: bool,
+        inline: bool,
+        check: Callable[[], None],
+        on_orphan: OnOrphan,
     ) -> None:
         self._tx = SqliteTx(connection)
         self._connection = connection
         self._batch = batch
+        self._check = check
         self._on_orphan = on_orphan
         self._queue: deque[tuple[Work, asyncio.Future[Done]]] = deque()
         self._running: asyncio.Task[None] | None = None
         self._inline = inline
-        self._commit_thread = ThreadPoolExecutor(1, "commit") if flushes else None
+        self._commit_thread = futures.ThreadPoolExecutor(1, "commit") if flushes else None
         self._unbooked: dict[str, Work] = {}
         self._closing = False
 
@@ -68,7 +77,7 @@ class Writer:
         if self._inline and not self._queue:
             with contextlib.suppress(sqlite3.Error):
                 return self._now(work)
-        future = self.put(work)
+        future = self._put(work)
         try:
             return await future
         except asyncio.CancelledError:
@@ -76,9 +85,15 @@ class Writer:
                 self._orphaned(work, future.result())
             raise
 
-    def put(self, work: Work) -> asyncio.Future[Done]:
+    def hand_in(self, work: Work) -> None:
+        """Commits a work that nobody waits for."""
+        self._put(work).add_done_callback(_heard)
+
+    def _put(self, work: Work) -> asyncio.Future[Done]:
         future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
-        self._take(work, future)
+        self._queue.append((work, future))
+        if self._running is None:
+            self._running = asyncio.get_running_loop().create_task(self._drain())
         return future
 
     def _now(self, work: Work) -> Done:
@@ -96,24 +111,21 @@ class Writer:
     async def close(self) -> None:
         """Waits for what was handed in, tries what failed once more, then lets go of the thread."""
         self._closing = True
-        await self._drained()
-        for work in tuple(self._unbooked.values()):
-            self.put(work).add_done_callback(_heard)
-        await self._drained()
-        for attempt in self._unbooked:
-            log.error("attempt %s could not be settled: its hold expires, charged at its bound", attempt)
-        self._unbooked.clear()
-        if self._commit_thread:
-            self._commit_thread.shutdown()
+        try:
+            await self._drained()
+            for work in tuple(self._unbooked.values()):
+                self.hand_in(work)
+            await self._drained()
+            for attempt in self._unbooked:
+                log.error("attempt %s could not be settled: its hold expires, charged at its bound", attempt)
+            self._unbooked.clear()
+        finally:  # also where the event loop itself ends: nobody may close the connection under the thread
+            if self._commit_thread:
+                self._commit_thread.shutdown()
 
     async def _drained(self) -> None:
         while self._running is not None:
             await asyncio.wait([self._running])
-
-    def _take(self, work: Work, future: asyncio.Future[Done]) -> None:
-        self._queue.append((work, future))
-        if self._running is None:
-            self._running = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
         try:
@@ -141,6 +153,7 @@ class Writer:
         if not sqlite.try_begin(self._connection):
             await sqlite.begin(self._connection)
         try:
+            self._check()
             results = self._batch.run(self._tx, works)
             await self._flush()
         except BaseException:
@@ -150,11 +163,15 @@ class Writer:
         return results
 
     async def _flush(self) -> None:
-        commit: Callable[[], object] = self._connection.commit
         if self._commit_thread is None:
-            commit()
-        else:
-            await asyncio.get_running_loop().run_in_executor(self._commit_thread, commit)
+            self._connection.commit()
+            return
+        committing = self._commit_thread.submit(self._connection.commit)
+        try:
+            await asyncio.wrap_future(committing)
+        except asyncio.CancelledError:  # the event loop ends; the connection is the thread's until it is done
+            futures.wait([committing])
+            raise
 
     def _answer(self, work: Work, future: asyncio.Future[Done], done: Done) -> None:
         if work.settle:
@@ -180,7 +197,7 @@ class Writer:
 
     def _again(self, attempt: str) -> None:
         if attempt in self._unbooked and not self._closing:
-            self.put(self._unbooked[attempt]).add_done_callback(_heard)
+            self.hand_in(self._unbooked[attempt])
 
 
 def _without_waiter(work: Work, error: Exception) -> Work:
@@ -191,6 +208,6 @@ def _without_waiter(work: Work, error: Exception) -> Work:
 
 
 def _heard(future: asyncio.Future[Done]) -> None:
-    """Whoever waited for this settle has been told of the first failure; `_failed` has logged this one."""
+    """Nobody waits for it; `_failed` has logged what became of it."""
     if not future.cancelled():
         future.exception()

@@ -11,8 +11,19 @@ from pathlib import Path
 from typing import TypeAlias
 
 Value: TypeAlias = int | str | None
-Line: TypeAlias = tuple[int, int, int, int | None, int]
-"""Counter, asked, seq in, limit in force, seq out: one element of a ledger row's `charges`."""
+Line: TypeAlias = tuple[int, int, int, int | None, str, int]
+"""Counter, asked, seq in, limit in force, unit, seq out: one element of a ledger row's `charges`."""
+
+_FORMAT_1 = """
+attempt kind corrects at ended tenant user_id conversation turn step epoch call number agent provider model
+response_model service_tier prompt_name prompt_version prompt_digest input_tokens cache_read_tokens cache_write_tokens
+output_tokens reasoning_tokens modalities unit_prices price_source price_effective quality cost book_cost tokens bound
+outcome charges trace_id span_id reason made_by format writer n
+"""
+FORMATS: Mapping[Value, Sequence[str]] = {1: _FORMAT_1.split()}
+"""What a digest covers. Copied once and never changed: the digests of yesterday's rows don't change either."""
+
+_TOTAL = ("agent", "model", "prompt_name", "prompt_version", "quality")
 
 
 def table(
@@ -47,7 +58,7 @@ def chain_faults(path: Path | str) -> list[str]:
     for row in table(path, "ledger", "writer, n"):
         writer = str(row["writer"])
         n, digest = chains.get(writer, (0, sha256(b"").hexdigest()))
-        values = [value for name, value in row.items() if name not in ("id", "digest")]
+        values = [row[name] for name in FORMATS[row["format"]]]
         written = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
         expected = sha256((digest + written).encode()).hexdigest()
         if row["n"] != n + 1:
@@ -67,13 +78,14 @@ def replay(path: Path | str) -> list[str]:
     moves: dict[int, list[tuple[int, int, int, int | None]]] = {}  # counter: (seq, settled, reserved, limit)
     booked = table(path, "ledger", "id")
     for row in booked:
-        for counter, asked, seq_in, limit, seq_out in lines(row):
+        for counter, asked, seq_in, limit, unit, seq_out in lines(row):
             if row["kind"] != "correction":
                 moves.setdefault(counter, []).append((seq_in, 0, asked, limit))
             freed = 0 if row["kind"] == "correction" else -asked
-            moves.setdefault(counter, []).append((seq_out, number(row["cost"]), freed, None))
+            amount = number(row[{"usd": "cost", "tokens": "tokens"}[unit]])
+            moves.setdefault(counter, []).append((seq_out, amount, freed, None))
     for row in table(path, "hold"):
-        for counter, asked, seq_in, limit in json.loads(str(row["lines"])):
+        for counter, asked, seq_in, limit, _ in json.loads(str(row["lines"])):
             moves.setdefault(counter, []).append((seq_in, 0, asked, limit))
     faults = []
     for row in table(path, "counter"):
@@ -88,3 +100,26 @@ def replay(path: Path | str) -> list[str]:
         if (row["settled"], row["reserved"]) != (settled, reserved):
             faults.append(f"counter {row['id']}: {row['settled']}, {row['reserved']} is not {settled}, {reserved}")
     return faults
+
+
+def total_faults(path: Path | str) -> list[str]:
+    """Sums the ledger up, and compares its running totals: what differs."""
+    sums: dict[tuple[Value, ...], list[int]] = {}
+    for row in table(path, "ledger"):
+        total = sums.setdefault(tuple(row[name] for name in _TOTAL), [0, 0, 0])
+        for place, part in enumerate((row["kind"] != "correction", row["tokens"], row["cost"])):
+            total[place] += number(part)
+    kept = {
+        tuple(row[name] for name in _TOTAL): [number(row[name]) for name in ("attempts", "tokens", "cost")]
+        for row in table(path, "ledger_total")
+    }
+    return [
+        f"{key}: {kept.get(key)} is not {sums.get(key)}" for key in {*sums, *kept} if kept.get(key) != sums.get(key)
+    ]
+
+
+def said(turn: Mapping[str, Value]) -> str | None:
+    """The text that a turn came to."""
+    text = json.loads(str(turn["result"]))["text"] if turn["result"] else None
+    assert text is None or isinstance(text, str)
+    return text

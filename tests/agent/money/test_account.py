@@ -21,7 +21,7 @@ def counter(settled: int = 0, reserved: int = 0, number: int = 1) -> Counter:
 def reserve(
     room: int, price: Price, cap: int, minimum: int, *, counters: Sequence[Counter] | None = None
 ) -> Granted | Refused:
-    return account.reserve([replace(BUDGET, limit=room)], counters or [counter()], price, cap, minimum)
+    return account.reserve([replace(BUDGET, limit=room)], counters or [counter()], {"usd": price}, cap, minimum)
 
 
 class TestReserve:
@@ -54,14 +54,14 @@ class TestReserve:
     def test_refusal_moves_nothing(self) -> None:
         first, second = counter(number=1), counter(settled=1, number=2)
         limits = [Limit(1, "", "wide", 10_000), Limit(2, "t", "turn", 100)]
-        refused = account.reserve(limits, [first, second], Price(100, 0), 1, 1)
+        refused = account.reserve(limits, [first, second], {"usd": Price(100, 0)}, 1, 1)
         assert refused == Refused("turn", 100, 1, 0, 100)
         assert (first, second) == (counter(number=1), counter(settled=1, number=2))
 
     def test_the_tightest_line_sets_the_cap_of_all(self) -> None:
         first, second, third = (counter(number=n) for n in (1, 2, 3))
         limits = [Limit(1, "", "a", 500), Limit(2, "", "b", 300), Limit(3, "", "c", None)]
-        granted = account.reserve(limits, [first, second, third], Price(100, 10), 100, 1)
+        granted = account.reserve(limits, [first, second, third], {"usd": Price(100, 10)}, 100, 1)
         assert isinstance(granted, Granted)
         assert granted.cap == 20
         assert [c.reserved for c in (first, second, third)] == [300, 300, 300]
@@ -72,7 +72,7 @@ class TestReserve:
         ]
 
     def test_without_a_limit_there_is_always_room(self) -> None:
-        granted = account.reserve([replace(BUDGET, limit=None)], [counter(10**15)], Price(100, 10), 100, 50)
+        granted = account.reserve([replace(BUDGET, limit=None)], [counter(10**15)], {"usd": Price(100, 10)}, 100, 50)
         assert isinstance(granted, Granted)
         assert granted.cap == 100
 
@@ -85,11 +85,11 @@ class TestReserve:
         """Two budgets of the same scope and window count the same money, in one counter."""
         shared = counter()
         limits = [Limit(1, "", "company", 500), Limit(1, "", "trial", 300)]
-        granted = account.reserve(limits, [shared, shared], Price(100, 10), 100, 1)
+        granted = account.reserve(limits, [shared, shared], {"usd": Price(100, 10)}, 100, 1)
         assert isinstance(granted, Granted)
         assert (shared.reserved, shared.seq) == (300, 1)
         assert [line.limit for line in granted.lines] == [300]
-        account.end(granted.lines, {1: shared}, 250)
+        account.end(granted.lines, {1: shared}, {"usd": 250})
         assert (shared.settled, shared.reserved) == (250, 0)
 
     @given(
@@ -141,7 +141,7 @@ class Account(RuleBasedStateMachine):
         chosen, minimum, cap = sorted(lines), min(caps), max(caps)
         before = {n: replace(c) for n, c in self.counters.items()}
         limits = [self.limits[n] for n in chosen]
-        granted = account.reserve(limits, [self.counters[n] for n in chosen], Price(base, unit), cap, minimum)
+        granted = account.reserve(limits, [self.counters[n] for n in chosen], {"usd": Price(base, unit)}, cap, minimum)
         if isinstance(granted, Refused):
             assert self.counters == before
             assert granted.charged + granted.held + granted.asked > granted.limit
@@ -166,11 +166,11 @@ class Account(RuleBasedStateMachine):
     def settle_late(self, late: tuple[Granted, int], share: int) -> None:
         granted, booked = late
         difference = granted.bound * share // 100 - booked
-        account.correct(granted.lines, self.counters, difference)
+        account.correct(granted.lines, self.counters, {"usd": difference})
         self._book(granted, difference)
 
     def _end(self, granted: Granted, amount: int) -> None:
-        account.end(granted.lines, self.counters, amount)
+        account.end(granted.lines, self.counters, {"usd": amount})
         self._book(granted, amount)
         if granted in self.held:
             self.held.remove(granted)

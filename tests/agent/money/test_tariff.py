@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import ModelConfig
-from agent.money.tariff import Tariff, tariff
+from agent.money.tariff import UNPRICED, Tariff, tariff
 from telemetry.price_book import PriceBook
 from telemetry.pricing import Cost, UnknownPrice
 from telemetry.usage import Usage
@@ -69,7 +69,18 @@ class TestWithoutAPriceOfItsOwn:
     def test_free_is_said(self) -> None:
         prices = tariff(model(free=True), None)
         assert prices.bound(10**6, AT).base == prices.bound(10**6, AT).unit == charged(prices) == 0
-        assert prices.charge(MILLION, None, "a-paid-one", None, AT) is None, "what is free says nothing of another"
+
+    def test_free_says_nothing_of_another_that_answers(self, book: PriceBook) -> None:
+        paid = charged(tariff(model(price="openai/gpt-5.5-pro"), book))
+        for prices in (tariff(model(free=True), None), tariff(model(free=True), book)):
+            assert charged(prices, name="gpt-5.5-pro") == paid > 0
+            for usage in (MILLION, None):
+                assert prices.charge(usage, None, "nobody-knows-it", None, AT) is UNPRICED
+            assert prices.charge(None, Decimal("0.5"), "nobody-knows-it", None, AT) == Cost(
+                500_000_000, "measured", "provider"
+            )
+        known = tariff(model(free=True, response_names=["m-2026"]), None)
+        assert charged(known, name="m-2026") == charged(known, name=None) == 0
 
     def test_ceiling(self) -> None:
         prices = tariff(model(ceiling_usd_per_mtok=["0.5", "2"]), None)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from agent.money.account import Granted, Limit, Refused
-from agent.store import workers
+from agent.store import sqlite, workers, writer
 from agent.store.errors import StoreError
 from agent.store.store import Store
 from agent.store.tables import hold, worker
-from agent.store.work import Done, Fence, Finish, Work
+from agent.store.work import Claim, Done, Expire, Fence, Finish, Work
 from tests.support import books
 from tests.support.until import until
 from tests.support.works import begin, everything, opened, reserve, settle, step
@@ -75,6 +79,60 @@ class TestSettle:
         assert balance(path) == (5000, 0)
         done = await store.do(opened("t2", "a2", 1100))
         assert done.grant == Refused("everything", 1100, 5000, 0, 110)
+
+
+class TestCounters:
+    """A refusal leaves none behind that nothing was ever held in."""
+
+    @staticmethod
+    def ask(turn: str, attempt: str, limit: int) -> Work:
+        limits = (*everything(limit), Limit(2, turn, "turn", LIMIT))
+        return Work(Fence(turn, 1), begin=begin(turn, f"c-{turn}"), reserve=reserve(attempt, turn, limits))
+
+    async def test_of_a_turn_whose_first_hold_is_refused(self, store: Store, path: str) -> None:
+        assert isinstance((await store.do(self.ask("t1", "a1", 1))).grant, Refused)
+        assert books.table(path, "counter") == []
+        held(await store.do(self.ask("t2", "a2", LIMIT)))
+        assert isinstance((await store.do(self.ask("t3", "a3", 1))).grant, Refused)
+        assert [row["subject"] for row in books.table(path, "counter")] == ["", "t2"]
+        again = Work(Fence("t3", 1), reserve=self.ask("t3", "a4", LIMIT).reserve)
+        held(await store.do(again))
+        assert [row["subject"] for row in books.table(path, "counter")] == ["", "t2", "t3"]
+        assert books.replay(path) == []
+
+    async def test_one_that_another_work_of_the_transaction_uses_stays(self, store: Store, path: str) -> None:
+        done = await asyncio.gather(store.do(self.ask("t1", "a1", 1)), store.do(self.ask("t2", "a2", LIMIT)))
+        assert [isinstance(one.grant, Granted) for one in done] == [False, True]
+        assert [row["subject"] for row in books.table(path, "counter")] == ["", "t2"]
+        assert books.replay(path) == []
+
+
+class TestTokens:
+    """A budget that counts tokens: held at input and cap, charged what was counted."""
+
+    LIMITS = (*everything(LIMIT), Limit(3, "", "tokens of all", 170, "tokens"))
+
+    async def test_cap_is_what_fits_in_the_tighter_unit(self, store: Store, path: str) -> None:
+        grant = held(await store.do(Work(reserve=reserve("a1", "t1", self.LIMITS))))
+        assert (grant.cap, grant.bound) == (70, 800)
+        assert [(row["budget"], row["reserved"]) for row in books.table(path, "counter")] == [(1, 800), (3, 170)]
+        done = await store.do(Work(reserve=reserve("a2", "t1", self.LIMITS)))
+        assert done.grant == Refused("tokens of all", 170, 0, 170, 101, "tokens")
+
+    async def test_is_charged_what_was_counted(self, store: Store, path: str) -> None:
+        await store.do(Work(reserve=reserve("a1", "t1", self.LIMITS)))
+        await store.do(Work(settle=settle("a1", "t1", 321)))
+        assert [(row["settled"], row["reserved"]) for row in books.table(path, "counter")] == [(321, 0), (45, 0)]
+        assert books.replay(path) == []
+
+    async def test_expiry_and_correction(self, store: Store, path: str) -> None:
+        await store.do(Work(reserve=reserve("a1", "t1", self.LIMITS)))
+        lapse(store)
+        await store.expire()
+        assert [row["settled"] for row in books.table(path, "counter")] == [800, 170]
+        await store.do(Work(settle=settle("a1", "t1", 321)))
+        assert [row["settled"] for row in books.table(path, "counter")] == [321, 45]
+        assert books.replay(path) == []
 
 
 class TestExpiry:
@@ -143,6 +201,7 @@ class TestFence:
         await store.do(opened("t1", "a1", LIMIT))
         await take_away(store, "t1")
         assert sorted(await asyncio.gather(store.claim("t1"), store.claim("t1")), key=str) == [3, None]
+        assert (await store.do(Work(fence=Fence("t1", 1), steps=(step("t1"),)))).fenced
         assert not (await store.do(Work(fence=Fence("t1", 3), steps=(step("t1"),)))).fenced
 
     async def test_a_process_declared_dead_claims_nothing(self, store: Store) -> None:
@@ -221,6 +280,64 @@ async def test_an_orphaned_hold_is_released(store: Store, path: str) -> None:
     assert kinds(path) == [("release", 0)]
     assert balance(path) == (0, 2200)
     assert books.replay(path) == []
+
+
+async def test_a_release_that_fails_is_told_and_tried_again(
+    store: Store, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it: it must not end as an exception that was never retrieved."""
+    told: list[str] = []  # a log record would keep the exception, and with it the future that it was set in
+    monkeypatch.setattr(writer.log, "error", lambda text, *args: told.append(text % args))
+    monkeypatch.setattr(writer, "RETRY", 0.01)
+    monkeypatch.setattr(sqlite, "DEADLINE", 0.05)
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    done = await store.do(opened("t1", "a1", LIMIT))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store._release(opened("t1", "a1", LIMIT), held(done))
+        await until(lambda: bool(told))
+        other.execute("ROLLBACK")
+    await until(lambda: not store.settles_waiting)
+    gc.collect()
+    assert unheard == []
+    assert "settle of attempt a1 failed" in told[0]
+    assert kinds(path) == [("release", 0)]
+
+
+async def test_locks_are_taken_in_one_order(store: Store) -> None:
+    """The same for every process, whatever the order of the works: or two of them wait for each other."""
+    await store.do(opened("t2", "a2", LIMIT, "c2"))
+    await take_away(store, "t2")
+    await store.do(opened("t1", "a1", LIMIT, "c1"))
+    statements: list[str] = []
+    store._write.set_trace_callback(lambda text: statements.append(" ".join(text.split())))
+    ends = Work(Fence("t1", 1), settle=settle("a1", "t1", 321), steps=(step("t1"),), finish=Finish("answered", None))
+    new = [opened(f"t{n}", f"a{n}", LIMIT, f"c{n}") for n in (9, 8)]
+    subjects = [
+        replace(work, reserve=reserve(f"a{n}", f"t{n}", (*everything(LIMIT), Limit(2, f"t{n}", "turn", LIMIT))))
+        for n, work in zip((9, 8), new, strict=True)
+    ]
+    await asyncio.gather(store.do(ends), *map(store.do, subjects), store.do(Work(claim=Claim("t2"), expire=Expire())))
+    store._write.set_trace_callback(None)
+    patterns = [
+        r"INSERT INTO counter .*'t8'",
+        r"INSERT INTO counter .*'t9'",
+        r"INSERT INTO conversation .*'c8'",
+        r"INSERT INTO turn .*'t8'",
+        r"INSERT INTO conversation .*'c9'",
+        r"INSERT INTO turn .*'t9'",
+        r"SELECT turn.id FROM turn .*'t1'",
+        r"UPDATE turn .*'t2'",
+        r"DELETE FROM hold .*'a1'",
+        r"SELECT hold.id",
+        r"SELECT counter.id",
+        r"INSERT INTO step",
+        r"INSERT INTO ledger ",
+        r"INSERT INTO ledger_total",
+    ]
+    places = [next(n for n, said in enumerate(statements) if re.match(pattern, said)) for pattern in patterns]
+    assert places == sorted(places)
 
 
 async def test_a_bad_work_does_not_harm_the_others_of_its_transaction(store: Store, path: str) -> None:

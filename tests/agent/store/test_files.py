@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import stat
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -17,17 +19,18 @@ from agent.store.store import Lease, Store
 from tests.support.processes import Processes
 
 OPEN = """
-import os, sys
+import sys
 from agent.store.errors import StoreError
 from agent.store.store import Lease, Store
 import alembic.command, sqlalchemy.dialects.sqlite  # while they can be read
-if os.getuid() == 0:
-    os.setuid(65534)
 try:
     Store(sys.argv[1], Lease())
 except StoreError as error:
     print("StoreError:", error, flush=True)
 """
+
+
+AS_NOBODY = OPEN.replace("try:", "import os; os.getuid() or os.setuid(65534)\ntry:")
 
 
 async def made(path: Path) -> None:
@@ -68,6 +71,38 @@ def test_another_programs_database_is_left_alone(tmp_path: Path, table: str) -> 
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [(table,)]
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_is_its_users_alone(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        store = Store(str(tmp_path / "new/own/store.db"), Lease())
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new").rglob("*")}
+        asyncio.run(store.close())
+    finally:
+        os.umask(before)
+    assert modes == {"own": 0o700, "store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+def test_what_is_there_keeps_its_permissions(tmp_path: Path) -> None:
+    """A group may share a store."""
+    tmp_path.chmod(0o750)
+    path = tmp_path / "store.db"
+    asyncio.run(made(path))
+    path.chmod(0o660)
+    asyncio.run(made(path))
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (tmp_path, path)] == [0o750, 0o660]
+
+
+@pytest.mark.parametrize("size", [8_192, 65_536])
+def test_a_disk_that_is_full_at_the_first_migration(processes: Processes, tmp_path: Path, size: int) -> None:
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+    path = tmp_path / "store.db"
+    process = processes.python("-c", limited + OPEN, str(path))
+    assert str(path) in process.wait_for_line("StoreError: .*")[0]
+    assert process.wait() == 0
+
+
 async def test_newer_schema(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     await made(path)
@@ -95,6 +130,6 @@ def test_what_may_not_be_written(processes: Processes, locked: str) -> None:
             asyncio.run(made(path))
             path.chmod(0o444)
         path.parent.chmod(0o555)
-        process = processes.python("-c", OPEN, str(path))
+        process = processes.python("-c", AS_NOBODY, str(path))
         assert str(path) in process.wait_for_line("StoreError: .*")[0]
         path.parent.chmod(0o755)

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 
+from agent.store import ledger
 from agent.store.store import Lease, Store
 from agent.store.work import Work
 from tests.support import books
@@ -41,8 +42,22 @@ def _file(booked: str) -> Iterator[sqlite3.Connection]:
 def test_chain_and_counters_verify(booked: str) -> None:
     kinds = [row["kind"] for row in books.table(booked, "ledger", "id")]
     assert kinds == [*["attempt"] * 2, "expiry", "correction", *["attempt"] * 3, "expiry", "attempt"]
-    assert books.chain_faults(booked) == books.replay(booked) == []
+    assert books.chain_faults(booked) == books.replay(booked) == books.total_faults(booked) == []
     assert [row["n"] for row in books.table(booked, "ledger", "id")] == [1, 2, 3, 4, 5, 1, 2, 3, 4]
+
+
+def test_a_column_that_comes_later_changes_no_digest(booked: str, file: sqlite3.Connection) -> None:
+    file.execute("ALTER TABLE ledger ADD COLUMN later TEXT")
+    assert books.chain_faults(booked) == []
+
+
+def test_a_digest_covers_every_column(booked: str) -> None:
+    """Of the newest format; and what the program covers is what the books say."""
+    [row, *_] = books.table(booked, "ledger", "id")
+    assert {*ledger.FORMATS[ledger.FORMAT]} == {*row} - {"id", "digest"}
+    assert {number: list(names) for number, names in books.FORMATS.items()} == {
+        number: list(names) for number, names in ledger.FORMATS.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -83,6 +98,7 @@ class TestBehindTheTriggers:
         [
             ("UPDATE ledger SET cost = cost - 1 WHERE id = 2", True, True),
             ("UPDATE ledger SET tenant = 'other' WHERE id = 3", True, False),
+            ("UPDATE ledger SET reason = 'a friend', made_by = 'a friend' WHERE id = 4", True, False),
             ("UPDATE ledger SET outcome = 'ok ' WHERE id = 9", True, False),
             ("DELETE FROM ledger WHERE id = 9", True, True),  # the last one
             ("DELETE FROM ledger WHERE id = 4", True, True),
@@ -118,7 +134,7 @@ async def test_serial_order_has_no_gaps(path: str) -> None:
 
     await asyncio.gather(*(spend(n) for n in range(60)))
     await store.close()
-    assert books.replay(path) == books.chain_faults(path) == []
+    assert books.replay(path) == books.chain_faults(path) == books.total_faults(path) == []
     [everything] = [row for row in books.table(path, "counter") if row["budget"] == 1]
     moves = [line for row in books.table(path, "ledger") for line in books.lines(row) if line[0] == everything["id"]]
     assert everything["seq"] == 2 * len(moves) + len(books.table(path, "hold"))

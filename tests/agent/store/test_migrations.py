@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
+from agent.money.account import EVERYTHING, TURN
 from agent.store import schema, sqlite
 from agent.store.errors import NoStore, StoreError, StoreNewer
 from agent.store.reader import reading
 from agent.store.sqlite import MEMORY
-from agent.store.tables import metadata
+from agent.store.tables import budget, metadata
 from tests.support.processes import ROOT
 
 
@@ -75,6 +79,36 @@ def test_a_store_of_a_newer_program_is_refused(connection: sqlite3.Connection, p
         schema.upgrade(connection, path)
     with pytest.raises(StoreNewer, match="9999"), reading(path):
         pass
+
+
+def test_a_store_from_before_the_first_release_is_refused(connection: sqlite3.Connection, path: str) -> None:
+    connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    before = connection.total_changes
+    with pytest.raises(StoreError, match=f"before the first release; remove the file {path}"):
+        schema.upgrade(connection, path)
+    with pytest.raises(StoreError, match="before the first release"), reading(path):
+        pass
+    assert connection.total_changes == before
+
+
+def test_budgets_are_said_in_canonical_json(connection: sqlite3.Connection) -> None:
+    specs = connection.execute("SELECT id, spec FROM budget ORDER BY id").fetchall()
+    assert [number for number, _ in specs] == [EVERYTHING, TURN]
+    for _, spec in specs:
+        said = json.loads(spec)
+        assert sorted(said) == ["match", "scope", "unit", "window"]
+        assert json.dumps(said, sort_keys=True, separators=(",", ":")) == spec
+
+
+def test_a_budgets_id_is_given_never_counted() -> None:
+    """Two are there from the beginning, of which a sequence would know nothing."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    assert "id BIGINT NOT NULL" in str(CreateTable(budget).compile(dialect=dialect))
+
+
+def test_a_process_enters_without_a_generation(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO worker (id, host, started_at, lease_until, state) VALUES ('w', 'h', 1, 2, 'live')")
+    assert connection.execute("SELECT generation FROM worker").fetchone() == (0,)
 
 
 def test_readers_do_not_upgrade(path: str) -> None:

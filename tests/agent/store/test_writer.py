@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -16,6 +18,7 @@ from agent.money.account import Granted
 from agent.store import sqlite, writer
 from agent.store.errors import StoreBusy, StoreError
 from agent.store.store import Lease, Store
+from agent.store.tx import Tx
 from agent.store.work import Fence, Finish, Work
 from tests.support import books
 from tests.support.until import until
@@ -116,7 +119,7 @@ async def test_closing_while_the_file_is_locked_lets_go_of_it(path: str, caplog:
         await store.close()
     assert "lease" in caplog.text
     with pytest.raises(StoreError):
-        store.read(lambda tx: tx.rows(select(1)))
+        await store.read(lambda tx: tx.rows(select(1)))
 
 
 async def test_many_turns_share_transactions(path: str) -> None:
@@ -137,6 +140,96 @@ async def test_close_waits_for_what_was_handed_in(path: str) -> None:
     await asyncio.sleep(0)
     await store.close()
     assert isinstance((await handed_in).grant, Granted)
+
+
+async def test_close_waits_for_a_thread_that_is_at_the_store(path: str) -> None:
+    store = Store(path, Lease())
+    inside, go_on = threading.Event(), threading.Event()
+
+    def look(tx: Tx) -> int:
+        inside.set()
+        assert go_on.wait(30)
+        return len(tx.rows(select(1)))
+
+    looking = asyncio.create_task(asyncio.to_thread(store.look, look))
+    await asyncio.to_thread(inside.wait, 30)
+    closing = asyncio.create_task(asyncio.to_thread(asyncio.run, store.close()))
+    await asyncio.wait([closing], timeout=0.1)
+    assert not closing.done()
+    go_on.set()
+    assert await looking == 1
+    await closing
+    with pytest.raises(StoreError, match="closed"):
+        store.look(look)
+
+
+async def test_close_is_cancelled_and_closes_first(path: str) -> None:
+    store = Store(path, Lease(), "FULL")
+    with locked(path) as other:
+        handed_in = asyncio.create_task(store.do(opened("t1", "a1", LIMIT)))
+        await asyncio.sleep(0.01)
+        closing = asyncio.create_task(store.close())
+        await asyncio.sleep(0.01)
+        closing.cancel()
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        other.execute("ROLLBACK")
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert isinstance((await handed_in).grant, Granted)
+    assert [row["state"] for row in books.table(path, "worker")] == ["dead"]
+
+
+async def test_the_event_loop_ends_during_a_commit(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a second Ctrl-C: the connection is the thread's until it is done."""
+    store = Store(path, Lease(), "FULL")
+    began, go_on, rolled_back = threading.Event(), threading.Event(), threading.Event()
+    commit, rollback = store._writer._connection.commit, sqlite.rollback
+
+    class Slow:
+        """The connection, with a disk that takes its time."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(store._write, name)
+
+        def commit(self) -> None:
+            began.set()
+            assert go_on.wait(30)
+            assert not rolled_back.is_set()
+            commit()
+
+    def rolling_back(connection: sqlite3.Connection) -> None:
+        rolled_back.set()
+        rollback(connection)
+
+    monkeypatch.setattr(store._writer, "_connection", Slow())
+    monkeypatch.setattr(sqlite, "rollback", rolling_back)
+    doing = asyncio.create_task(store.do(opened("t1", "a1", LIMIT)))
+    await asyncio.to_thread(began.wait, 30)
+    assert store._writer._running
+    threading.Timer(0.05, go_on.set).start()
+    store._writer._running.cancel()
+    await asyncio.wait([store._writer._running])
+    doing.cancel()
+    await asyncio.wait([doing])
+    await store.close()
+    assert [row["id"] for row in books.table(path, "hold")] == ["a1"]
+
+
+@pytest.mark.parametrize("instead", [None, "another store"])
+async def test_a_file_that_is_no_longer_the_store(store: Store, path: str, tmp_path: Path, instead: str | None) -> None:
+    """Deleted or replaced: whoever goes on writing to what was open loses it."""
+    await store.do(opened("t1", "a1", LIMIT))
+    if instead:
+        other = Store(str(tmp_path / instead), Lease())
+        await other.close()
+        os.replace(tmp_path / instead, path)
+    else:
+        os.unlink(path)
+    with pytest.raises(StoreError, match=f"{path}: the store was deleted or replaced"):
+        await store.do(opened("t2", "a2", LIMIT))
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        store.pulse(lambda tx: tx.rows(select(1)))
 
 
 async def test_in_memory(caplog: pytest.LogCaptureFixture) -> None:
