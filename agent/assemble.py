@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.config import AgentConfig, ModelConfig
+from agent.config import ConfigError, ModelConfig, Problem
 from agent.config.base_urls import effective_base_url
+from agent.config.chains import chain
 from agent.config.load import Config
 from agent.models.openai_chat import OpenAIChat
 from agent.money.account import EVERYTHING, NANO, Limit
@@ -28,18 +30,10 @@ def limits(config: Config) -> tuple[Limit, ...]:
     return configured or (Limit(EVERYTHING, "", "everything", None),)
 
 
-def chain(config: Config, agent: AgentConfig, env: Mapping[str, str]) -> tuple[str, ...]:
-    """The models that an agent asks: the stand-in where the key of the first is not set."""
-    first = config.models.models[agent.models[0]]
-    if config.models.stand_in and first.api_key_env and not env.get(first.api_key_env):
-        return (config.models.stand_in,)
-    return agent.models
-
-
 async def offline(config: Config, env: Mapping[str, str], stack: contextlib.AsyncExitStack, pace: float) -> str | None:
     """Starts the stand-in on loopback where an agent needs it and no port is configured for it; where it listens."""
     name = config.models.stand_in
-    asked = {model for agent in config.agents.agents.values() for model in chain(config, agent, env)}
+    asked = {model for agent in config.agents.agents.values() for model in chain(config.models, agent, env)}
     if name not in asked or urlsplit(config.models.models[name].base_url).port != 0:
         return None
     from agent.offline.server import OfflineModel, Pace
@@ -49,21 +43,40 @@ async def offline(config: Config, env: Mapping[str, str], stack: contextlib.Asyn
 
 
 def targets(config: Config, env: Mapping[str, str], offline_url: str | None) -> dict[str, Target]:
-    """The models that agents ask, by name. `offline_url`: where the stand-in listens. Raises `PricingError`."""
-    names = {name for agent in config.agents.agents.values() for name in chain(config, agent, env)}
-    models = {name: config.models.models[name] for name in names}
+    """The models that agents ask, by name. `offline_url`: where the stand-in listens. Raises `PricingError`, and
+    `ConfigError` where a key is not set."""
+    names = {name for agent in config.agents.agents.values() for name in chain(config.models, agent, env)}
+    models = {name: model for name, model in config.models.models.items() if name in names}
+    if missing := tuple(filter(None, (missing_key(config.folder, *model, env) for model in models.items()))):
+        raise ConfigError(missing)
     book = PriceBook.load() if any(model.price for model in models.values()) else None
     return {name: _target(name, model, env, offline_url, book) for name, model in models.items()}
+
+
+def missing_key(folder: Path, name: str, model: ModelConfig, env: Mapping[str, str]) -> Problem | None:
+    """That a model would be asked without its key, or with one that no header can hold."""
+    key = _key(model, env)
+    if key is None or (key and key.isascii() and key.isprintable()):
+        return None
+    found, expected = "is not set", "a key in it, or a `stand_in` that answers until there is one"
+    if key:
+        found, expected = "holds a line break or another character that a key has not", "printable ASCII"
+    member = f"models.{name}.api_key_env"
+    return Problem(str(folder / "models.yaml"), None, None, member, f"{model.api_key_env} {found}", expected)
+
+
+def _key(model: ModelConfig, env: Mapping[str, str]) -> str | None:
+    """None for a model that needs none. Read from a file, a key often ends in a line break."""
+    return env.get(model.api_key_env, "").strip() if model.api_key_env else None
 
 
 def _target(
     name: str, model: ModelConfig, env: Mapping[str, str], offline_url: str | None, book: PriceBook | None
 ) -> Target:
     url = offline_url if offline_url and model.provider == "offline" else effective_base_url(model, env)
-    key = env.get(model.api_key_env, "") if model.api_key_env else ""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Target(name, OpenAIChat(model, key or None, url), tariff(model, book), parts.hostname or "", port)
+    return Target(name, OpenAIChat(model, _key(model, env), url), tariff(model, book), parts.hostname or "", port)
 
 
 def tools(config: Config) -> dict[str, Registry]:
@@ -82,7 +95,7 @@ def agents(
     made = {}
     for name, agent in config.agents.agents.items():
         texts = {version.digest: render(version, agent.variables) for version in config.prompts[agent.prompt]}
-        targets = tuple(available[model] for model in chain(config, agent, env))
+        targets = tuple(available[model] for model in chain(config.models, agent, env))
         made[name] = Agent(name, targets, registries[name], texts, agent.variables, agent.bounds, services)
     return made
 

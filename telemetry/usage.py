@@ -6,19 +6,18 @@ not known here: `telemetry.pricing` turns a `Usage` into money.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+
+from telemetry.stated_cost import shown, stated_usd
 
 Quality = Literal["measured", "estimated", "unknown"]
 """`measured`: the provider said so. `estimated`: counted by us. `unknown`: nobody can say."""
 
 MAX_TOKENS = 10**9
 """More tokens than this in one answer is nonsense, whoever states it: a thousand times the largest window."""
-
-MAX_USD = Decimal(10**6)
-"""More USD than this for one answer is nonsense, and a few thousand times it would not fit the books."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +67,14 @@ def read_usage(body: Mapping[str, object]) -> Reported:
     raw = _usage_object(body)
     if raw is None:
         return NOTHING
-    stated_usd, cost_problem = _stated_usd(raw)
+    usd, cost_problem = stated_usd(raw)
     usage: Usage | None = None
     try:
         usage, problem = _tokens(raw)
     except _Refused as refused:
         problem = str(refused)
     problems = [text for text in (problem, cost_problem) if text]
-    return Reported(usage, stated_usd, "; ".join(problems) or None)
+    return Reported(usage, usd, "; ".join(problems) or None)
 
 
 class _Refused(ValueError):
@@ -95,17 +94,18 @@ def _usage_object(body: Mapping[str, object]) -> Mapping[str, object] | None:
 
 
 def _tokens(raw: Mapping[str, object]) -> tuple[Usage, str | None]:
-    stated = _counts(raw, _COUNTS)
-    prompt = _counts(raw.get("prompt_tokens_details"), _PROMPT_COUNTS)
-    completion = _counts(raw.get("completion_tokens_details"), _COMPLETION_COUNTS)
-    # Stated at several places it is one count, and a zero beside it a default. Of two the dearer one is taken.
-    cached = _one(min, prompt.get("cached_tokens"), *map(stated.get, _CACHED))
-    written = _one(max, prompt.get("cache_write_tokens"), *map(stated.get, _WRITTEN))
-    reasoning = _one(max, completion.get("reasoning_tokens"), stated.get("reasoning_tokens"))
-    modalities = {"input": _modalities(prompt), "output": _modalities(completion)}
+    stated = _counts(raw, _USAGE)
+    for name, names in _DETAILS:
+        if details := raw.get(name):
+            stated = _counts(details, names, stated)
+    cached, written, reasoning = stated.get("cached"), stated.get("written"), stated.get("reasoning")
+    beside = (cached or 0) + (written or 0)
+    modalities = {"input": _modalities(stated, "input"), "output": _modalities(stated, "output")}
 
     input_tokens, output_tokens, hidden = _totals(raw, stated)
     problem = None
+    if beside and _is_apart(raw, stated, beside, hidden):
+        input_tokens, hidden = input_tokens + beside, max(hidden - beside, 0)
     if hidden < 0:
         problem = f"total_tokens is {-hidden} below the sum of prompt and completion tokens: not used"
     elif hidden and _is_audio_input(raw, modalities["input"], input_tokens):
@@ -116,40 +116,85 @@ def _tokens(raw: Mapping[str, object]) -> tuple[Usage, str | None]:
     if reasoning is not None and reasoning > output_tokens:
         problem = f"reasoning_tokens ({reasoning}) exceed completion_tokens ({output_tokens})"
         # Beside a total that has no room for more the reasoning is all there was; without one it comes on top.
-        output_tokens = reasoning if "total_tokens" in stated else output_tokens + reasoning
+        output_tokens = reasoning if "total" in stated else output_tokens + reasoning
 
     _require(cached or 0, input_tokens, "cached tokens", "prompt tokens")
-    _require((cached or 0) + (written or 0), input_tokens, "cached and written tokens", "prompt tokens")
+    _require(beside, input_tokens, "cached and written tokens", "prompt tokens")
     _require(sum(modalities["input"].values()), input_tokens, "tokens by modality", "prompt tokens")
     _require(sum(modalities["output"].values()), output_tokens, "tokens by modality", "completion tokens")
     usage = Usage(input_tokens, output_tokens, cached, written, reasoning, tuple(_flattened(modalities)))
     return usage, problem
 
 
-_CACHED = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens")
-_WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens")
-_MODALITIES = {"audio_tokens": "audio", "image_tokens": "image", "video_tokens": "video"}
+_CACHED = {"cached_tokens", "cache_read_tokens", "cache_read_input_tokens"}
+_WRITTEN = {
+    "cache_write_tokens",
+    "cache_creation_tokens",
+    "cached_creation_tokens",
+    "cache_creation_input_tokens",
+    "cache_write_input_tokens",
+}
+_USAGE = {
+    "prompt_tokens": "prompt",
+    "completion_tokens": "completion",
+    "input_tokens": "input",
+    "output_tokens": "output",
+    "total_tokens": "total",
+    "reasoning_tokens": "reasoning",
+    **dict.fromkeys({*_CACHED, "prompt_cache_hit_tokens", "num_cached_tokens", "cached_input_tokens"}, "cached"),
+    **dict.fromkeys(_WRITTEN, "written"),
+}
+"""What the names of a usage object count. Stated at several places it is one count, and a zero beside it a default."""
 
-_COUNTS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", *_CACHED, *_WRITTEN})
-_PROMPT_COUNTS = frozenset({"cached_tokens", "cache_write_tokens", *_MODALITIES})
-_COMPLETION_COUNTS = frozenset({"reasoning_tokens", *_MODALITIES})
+_PROMPT = {
+    **dict.fromkeys(_CACHED, "cached"),
+    **dict.fromkeys(_WRITTEN, "written"),
+    "audio_tokens": "input audio",
+    "image_tokens": "input image",
+    "video_tokens": "input video",
+}
+_COMPLETION = {
+    "reasoning_tokens": "reasoning",
+    "audio_tokens": "output audio",
+    "image_tokens": "output image",
+    "video_tokens": "output video",
+}
+_DETAILS = (
+    ("prompt_tokens_details", _PROMPT),
+    ("completion_tokens_details", _COMPLETION),
+    ("input_tokens_details", _PROMPT),
+    ("output_tokens_details", _COMPLETION),
+)
+_MODALITIES = ("audio", "image", "video")
 
 
 def _totals(raw: Mapping[str, object], stated: Mapping[str, int]) -> tuple[int, int, int]:
     """Prompt and completion tokens, and by how much the stated total exceeds them (negative: falls short)."""
-    prompt, completion, total = map(stated.get, ("prompt_tokens", "completion_tokens", "total_tokens"))
+    # Gateways state both pairs of names, and zero for the one that they do not use.
+    prompt = stated.get("prompt") or stated.get("input", stated.get("prompt"))
+    completion = stated.get("completion") or stated.get("output", stated.get("completion"))
+    total = stated.get("total")
     if total is not None and prompt is not None and completion is None:
         completion = total - prompt
     elif total is not None and completion is not None and prompt is None:
         prompt = total - completion
     if prompt is None or completion is None:
-        shown = [_shown(raw.get(name)) for name in ("prompt_tokens", "completion_tokens")]
-        raise _Refused("prompt_tokens ({}) and completion_tokens ({}) are not both counted".format(*shown))
+        said = [shown(raw.get(name)) for name in ("prompt_tokens", "completion_tokens")]
+        raise _Refused("prompt_tokens ({}) and completion_tokens ({}) are not both counted".format(*said))
     if prompt < 0 or completion < 0:
         _require(max(prompt, completion), total or 0, "one side's tokens", "total_tokens")
     if prompt == completion == 0:
         raise _Refused("prompt_tokens (0) and completion_tokens (0): no answer takes no tokens")
     return prompt, completion, 0 if total is None else total - prompt - completion
+
+
+def _is_apart(raw: Mapping[str, object], stated: Mapping[str, int], beside: int, hidden: int) -> bool:
+    """Whether cached and written tokens are not part of the input: the total says so, or Anthropic's own names do."""
+    if hidden == beside:
+        return True
+    own = "cache_read_input_tokens" in raw or "cache_creation_input_tokens" in raw
+    within = "total" in stated and hidden == 0 and beside <= stated.get("input", 0)
+    return own and bool(stated.get("input")) and not stated.get("prompt") and not within
 
 
 def _is_audio_input(raw: Mapping[str, object], modalities: Mapping[str, int], prompt: int) -> bool:
@@ -158,8 +203,8 @@ def _is_audio_input(raw: Mapping[str, object], modalities: Mapping[str, int], pr
     return (isinstance(seconds, int | float) and seconds > 0) or modalities.get("audio", 0) > prompt
 
 
-def _modalities(details: Mapping[str, int]) -> dict[str, int]:
-    return {modality: details[name] for name, modality in _MODALITIES.items() if details.get(name)}
+def _modalities(stated: Mapping[str, int], side: str) -> dict[str, int]:
+    return {modality: count for modality in _MODALITIES if (count := stated.get(f"{side} {modality}"))}
 
 
 def _flattened(modalities: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[Literal["input", "output"], str, int]]:
@@ -167,10 +212,10 @@ def _flattened(modalities: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[Li
     return ((side, modality, count) for side in sides for modality, count in modalities[side].items())
 
 
-def _counts(place: object, names: Set[str]) -> dict[str, int]:
-    """The counts that an object states under these names: it may also hold seconds, flags, texts and objects there."""
-    found: dict[str, int] = {}
-    if not place or not isinstance(place, _OBJECT):
+def _counts(place: object, names: Mapping[str, str], found: dict[str, int] | None = None) -> dict[str, int]:
+    """Adds to `found` what an object counts under these names: it also holds seconds, flags, texts and objects."""
+    found = {} if found is None else found
+    if not isinstance(place, _OBJECT):
         return found
     for name, value in place.items():
         if name not in names:
@@ -180,63 +225,15 @@ def _counts(place: object, names: Set[str]) -> dict[str, int]:
         if type(value) is not int:  # a bool is an int to isinstance
             continue
         if not 0 <= value <= MAX_TOKENS:
-            raise _Refused(f"{name} ({_shown(value)}) is not a count between 0 and {MAX_TOKENS}")
-        found[name] = value
+            raise _Refused(f"{name} ({shown(value)}) is not a count between 0 and {MAX_TOKENS}")
+        kind = names[name]
+        old = found.get(kind)
+        if old and value:  # of two the dearer one
+            value = min(old, value) if kind == "cached" else max(old, value)
+        found[kind] = value or old or 0
     return found
-
-
-def _one(pick: Callable[[Iterable[int]], int], *counts: int | None) -> int | None:
-    if any(counts):
-        return pick(filter(None, counts))
-    return 0 if 0 in counts else None
 
 
 def _require(part: int, whole: int, part_name: str, whole_name: str) -> None:
     if part > whole:
         raise _Refused(f"{part_name} ({part}) exceed {whole_name} ({whole})")
-
-
-# --- stated cost ---------------------------------------------------------------------------------------------------
-
-_TICKS_PER_USD = 10**10  # xAI's unit: 232,856,000 ticks were billed as $0.0232856
-
-
-def _stated_usd(raw: Mapping[str, object]) -> tuple[Decimal | None, str | None]:
-    cost = raw.get("cost")
-    if isinstance(cost, _OBJECT):
-        cost = cost.get("total_cost")
-    per_usd = 1
-    if cost is None:
-        cost, per_usd = raw.get("cost_in_usd_ticks"), _TICKS_PER_USD
-    if cost is None:
-        return None, None
-    usd = _amount(cost, per_usd)
-    if usd is None:
-        return None, f"the stated cost ({_shown(cost)}) is not an amount"
-    return usd + _paid_upstream(raw), None
-
-
-def _paid_upstream(raw: Mapping[str, object]) -> Decimal:
-    """OpenRouter with one's own key: its `cost` is its fee alone; the model is paid for at the provider."""
-    details = raw.get("cost_details")
-    if raw.get("is_byok") is not True or not isinstance(details, _OBJECT):
-        return Decimal(0)
-    return _amount(details.get("upstream_inference_cost"), 1) or Decimal(0)
-
-
-def _amount(value: object, per_usd: int) -> Decimal | None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MAX_USD * per_usd:
-        return None
-    return Decimal(repr(value)) / per_usd
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return repr(value[:60])
-    # An integer of more than 4,300 digits raises where it is made text, also inside of another value.
-    if isinstance(value, int) and abs(value) > _SHOWN:
-        return "an integer of more than 18 digits"
-    return repr(value) if value is None or isinstance(value, int | float) else type(value).__name__
-
-
-_SHOWN = 10**18

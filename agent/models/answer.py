@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Protocol
 
 from agent.models.assemble import Assembly
-from agent.models.bodies import parse
+from agent.models.bodies import LARGEST_JSON, parse
 from agent.models.clock import Clock
-from agent.models.failures import broken, error_in, refused
+from agent.models.error_bodies import error_in, only_error
+from agent.models.failures import broken, refused
 from agent.models.protocol import OnText
 from agent.models.sse import BadEvent, Event, EventReader
 from agent.types import Json
 
 _HEAD, _BLANKS = 8, 4096
 """Bytes that tell an event from JSON; how many are waited through until they come."""
+
+_SLICE = 16 * 1024
+"""Bytes of a stream that are read before others in the process, and the deadline, get their turn."""
+
+_MOST_EVENTS = 500_000
+"""Of one answer: four times the longest answers of today, a token an event."""
 
 _EVENT = re.compile(rb"(?:data|event|id|retry|error)? *:")
 
@@ -36,6 +45,9 @@ class AnswerReader:
         self._on_text = on_text
         self._last = started
         self._stream = False
+        self._events_left = _MOST_EVENTS
+        self.consumer_error: Exception | None = None
+        """What `on_text` raised."""
 
     async def read(self, content: Bytes, content_type: str, stream: bool) -> None:
         """`stream` says what was asked for. What came is read for what it is, whatever it is called."""
@@ -59,13 +71,15 @@ class AnswerReader:
         try:
             while data := head or await self._next(content):
                 head = b""
-                self._clock.pause()
-                for event in reader.feed(data):
-                    await self._take(event)
-            for event in reader.end():
-                await self._take(event)
+                for start in range(0, len(data), _SLICE):
+                    if start:
+                        await asyncio.sleep(0)
+                    if not self._assembly.done:  # what follows the end mark is only read to use the connection again
+                        await self._take_all(reader.feed(data[start : start + _SLICE]))
+            await self._take_all(reader.end())
         except BadEvent as error:
-            raise broken("malformed", "bad_event", str(error), self._arrived) from None
+            if not self._assembly.ended:
+                raise broken("malformed", "bad_event", str(error), self._arrived) from None
         if not self._assembly.ended:
             raise broken("malformed", "stream_truncated", "The stream ended before the answer did.", self._arrived)
 
@@ -73,14 +87,26 @@ class AnswerReader:
         self._clock.await_more(self._assembly.done)
         return await content.read()
 
+    async def _take_all(self, events: Iterable[Event]) -> None:
+        self._clock.pause()
+        for event in events:
+            if self._assembly.done:
+                return
+            self._events_left -= 1
+            if self._events_left < 0:
+                raise broken("malformed", "too_many_events", f"More than {_MOST_EVENTS:,} events.", self._arrived)
+            await self._take(event)
+
     async def _take(self, event: Event) -> None:
+        body = only_error(event.body)
         if event.done:
-            self._assembly.done = self._arrived.usage_final = True
+            self._assembly.end()
         elif event.error:
-            raise refused(event.body, None, self._arrived)
-        elif isinstance(event.body, dict):
-            self._time()
-            await self._feed(event.body)
+            raise refused(body, None, self._arrived)
+        elif isinstance(body, dict):
+            if body.get("choices"):
+                self._time()
+            await self._feed(body)
 
     def _time(self) -> None:
         if not self._stream:
@@ -93,17 +119,20 @@ class AnswerReader:
         self._last = now
 
     async def _whole(self, head: bytes, content: Bytes) -> None:
-        pieces = [head]
+        pieces, size = [head], len(head)
         while data := await self._next(content):
             pieces.append(data)
+            size += len(data)
+            if size > LARGEST_JSON:  # the rest is not worth its memory
+                break
         try:
-            body = parse(b"".join(pieces))
+            body = only_error(parse(b"".join(pieces)))
         except ValueError as error:
             raise broken("malformed", "not_json", str(error), self._arrived) from None
         if not isinstance(body, dict):
             raise broken("malformed", "not_json", "The answer is no JSON object.", self._arrived)
         self._clock.pause()
-        self._arrived.usage_final = True
+        self._assembly.end()
         self._time()
         await self._feed(body)
 
@@ -111,9 +140,16 @@ class AnswerReader:
         text = self._assembly.feed(body)
         if text:
             self._arrived.shown = True
-            await self._on_text(text)
+            await self._show(text)
         if error_in(body):
             raise refused(body, None, self._arrived)
+
+    async def _show(self, text: str) -> None:
+        try:
+            await self._on_text(text)
+        except Exception as error:
+            self.consumer_error = error
+            raise
 
 
 def _is_events(head: bytes, content_type: str, stream: bool) -> bool:

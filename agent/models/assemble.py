@@ -7,17 +7,34 @@ from collections.abc import Mapping
 from agent.models.bodies import string, text_of
 from agent.models.protocol import Arrived
 from agent.models.tool_calls import CallAssembly
+from agent.models.usage_parts import usage_in
 from agent.types import Json
 
 _LONGEST_NAME = 256
+
+_BESIDE_TEXT = ("tool_calls", "function_call", "reasoning_content", "reasoning")
+
+_FINISH = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "content_filtered": "content_filter",
+    "prohibited_content": "content_filter",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+    "sensitive": "content_filter",
+}
+"""What Anthropic, Google and Zhipu call the reasons that decide how a turn ends; not every gateway translates them."""
 
 
 class Assembly:
     """Reads one answer: a whole body is one chunk whose choice has a `message` where others have a `delta`."""
 
-    def __init__(self, arrived: Arrived) -> None:
+    def __init__(self, arrived: Arrived, api_key: str | None = None) -> None:
+        """`api_key`: where a name repeats it, the name is left out."""
         self.arrived = arrived
+        self._key = api_key
         self.done = False
+        self._counted = True
         self._choice: Json = None
         self._calls = CallAssembly(arrived.calls)
 
@@ -34,24 +51,38 @@ class Assembly:
     def feed(self, body: Mapping[str, Json]) -> str:
         """Takes in one chunk or whole body; the text that it added."""
         self._identify(body)
-        if states_usage(body):
-            self.arrived.usage_body = body
         choice = self._first_choice(body)
-        if choice is None:
-            self.arrived.usage_final |= self.arrived.usage_body is body
-            return ""
-        if isinstance(choice.get("usage"), dict) and not body.get("usage"):
-            self.arrived.usage_body = {**body, "usage": choice["usage"]}
-        self.arrived.finish_reason = string(choice.get("finish_reason"))[:64] or self.arrived.finish_reason
-        self.arrived.usage_final |= bool(self.arrived.finish_reason)
-        return self._message(choice)
+        text = ""
+        if choice is not None:
+            if reason := (self._name(choice, "finish_reason") or "")[:64]:
+                self.arrived.finish_reason = _FINISH.get(reason.lower(), reason)
+            text = self._message(choice)
+        if usage := usage_in(body, choice):
+            self._count(usage)
+        self.arrived.usage_final = self._counted and self.ended
+        return text
+
+    def end(self) -> None:
+        """The provider says that this is all, or a whole body has come."""
+        self.done = True
+        self.arrived.usage_final = self._counted
+
+    def _count(self, usage: dict[str, Json]) -> None:
+        says_more = any(value for value in usage.values() if not isinstance(value, dict))
+        self._counted |= says_more or self.arrived.usage is None
+        self.arrived.count(usage)
 
     def _identify(self, body: Mapping[str, Json]) -> None:
         arrived = self.arrived
-        arrived.response_id = arrived.response_id or _name(body, "id")
-        arrived.response_model = _name(body, "model") or arrived.response_model
-        arrived.service_tier = _name(body, "service_tier") or arrived.service_tier
-        arrived.system_fingerprint = _name(body, "system_fingerprint") or arrived.system_fingerprint
+        arrived.response_id = arrived.response_id or self._name(body, "id")
+        arrived.response_model = self._name(body, "model") or arrived.response_model
+        arrived.service_tier = self._name(body, "service_tier") or arrived.service_tier
+        arrived.system_fingerprint = self._name(body, "system_fingerprint") or arrived.system_fingerprint
+
+    def _name(self, body: Mapping[str, Json], member: str) -> str | None:
+        """Names leave in spans whether content is captured or not."""
+        text = string(body.get(member))
+        return None if self._key and self._key in text else text[:_LONGEST_NAME] or None
 
     def _first_choice(self, body: Mapping[str, Json]) -> dict[str, Json] | None:
         """The choice that came first, in this chunk too; further ones (n above 1) may bear the same index."""
@@ -72,6 +103,8 @@ class Assembly:
         if isinstance(delta, dict):
             self._calls.deltas(delta)
             text = text_of(delta.get("content")) or string(delta.get("refusal"))
+            if not text and any(map(delta.get, _BESIDE_TEXT)):
+                self._counted = False
         elif isinstance(whole, dict) and not (self.arrived.text or self.arrived.calls):
             self._calls.whole(whole)
             text = text_of(whole.get("content")) or string(whole.get("refusal"))
@@ -79,15 +112,5 @@ class Assembly:
             return ""
         if text:
             self.arrived.text.append(text)
+            self._counted = False
         return text
-
-
-def _name(body: Mapping[str, Json], member: str) -> str | None:
-    return string(body.get(member))[:_LONGEST_NAME] or None
-
-
-def states_usage(body: Mapping[str, Json]) -> bool:
-    """Whether a body or chunk has a usage object that says anything, at the usual place or at Groq's."""
-    groq = body.get("x_groq")
-    usage = body.get("usage") or (groq.get("usage") if isinstance(groq, dict) else None)
-    return isinstance(usage, dict) and bool(usage)

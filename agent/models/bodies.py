@@ -7,10 +7,16 @@ import json
 import orjson
 
 from agent.types import Json
+from agent.unicode import whole, without_nul
+
+LARGEST_JSON = 16 * 1024 * 1024
+"""Bytes of one whole answer or event; read, they may take twenty times as many."""
 
 
 def parse(data: bytes) -> Json:
     """JSON of `data`. Text that is no Unicode (bad UTF-8, lone surrogates) becomes U+FFFD. Raises ValueError."""
+    if len(data) > LARGEST_JSON:
+        raise ValueError(f"more than {LARGEST_JSON:,} bytes of JSON")
     try:
         return orjson.loads(data)  # type: ignore[no-any-return]
     except orjson.JSONDecodeError:
@@ -38,7 +44,7 @@ def dumps(value: Json) -> bytes:
 def scrub(value: Json) -> Json:
     """`value` with every surrogate pair in its strings joined and every lone surrogate replaced by U+FFFD."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole(value)
     if isinstance(value, list):
         return [scrub(item) for item in value]
     if isinstance(value, dict):
@@ -47,22 +53,25 @@ def scrub(value: Json) -> Json:
 
 
 def text_of(content: Json) -> str:
-    """The text in a message's content: a string, a list of parts (thoughts are not shown), null or absent."""
+    """The text in a message's content: a string, a part or a list of them (thoughts are not shown), null or absent."""
     if isinstance(content, str):
-        return string(content)
+        return without_nul(content)
     if isinstance(content, list):
         return "".join(_text_of_part(part) for part in content)
-    return ""
+    return _text_of_part(content)
 
 
 def _text_of_part(part: Json) -> str:
-    if isinstance(part, dict) and part.get("type") in ("text", "output_text", None):
-        part = part.get("text")
+    if isinstance(part, dict):
+        member = _TEXT_PARTS.get(string(part.get("type") or "text"))
+        part = part.get(member) if member else None
     return string(part)
+
+
+_TEXT_PARTS = {"text": "text", "output_text": "text", "refusal": "refusal"}
+"""The types of content that a reader is shown, and the member that holds it."""
 
 
 def string(value: Json) -> str:
     """Text, without the NUL that no PostgreSQL stores; "" for what is none."""
-    if not isinstance(value, str):
-        return ""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in value else value
+    return without_nul(value) if isinstance(value, str) else ""

@@ -30,7 +30,7 @@ class Clock:
 
     async def __aenter__(self) -> None:
         await self._timer.__aenter__()
-        self._set_alarm()
+        self._set_alarm(min(self._due, self._loop.time() + self._timeouts.between))  # or the first byte would move it
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -59,13 +59,13 @@ class Clock:
         self._due = min(when, self._deadline)
         if self._alarm and self._due < self._alarm.when():
             self._alarm.cancel()
-            self._set_alarm()
+            self._set_alarm(self._due)
 
-    def _set_alarm(self) -> None:
-        self._alarm = self._loop.call_at(self._due, self._look)
+    def _set_alarm(self, when: float) -> None:
+        self._alarm = self._loop.call_at(when, self._look)
 
     def _look(self) -> None:
         if self._loop.time() < self._due:
-            self._set_alarm()
+            self._set_alarm(self._due)
         else:
             self._timer.reschedule(self._due)  # which is now

@@ -2,68 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from agent.config import FailureKind
-from agent.models.assemble import states_usage
-from agent.models.bodies import string
+from agent.models import error_words as words
+from agent.models.error_bodies import Stated, error_in, stated
 from agent.models.protocol import Arrived, Billed, CallFailed
+from agent.models.usage_parts import usage_in
 from agent.types import Json, Reply
+from telemetry.usage import read_usage
 
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _MESSAGE_LIMIT = 4000
-
-_OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|context_window_exceeded"
-    r"|maximum (?:context|prompt|input) length|max(?:imum)? context|context (?:size|window|length) (?:of|is|was|has)"
-    r"|exceeds? (?:the )?(?:available |model'?s? )?(?:context|maximum number of (?:input )?tokens)"
-    r"|exceeds the (?:maximum )?(?:context|limit of \d+ tokens)|context size (?:has been )?exceeded"
-    r"|prompt is too long|input is too long|prompt too long|too many (?:input )?tokens in|reduce the length of the"
-    r"|input token count|longer than the model'?s? context",
-)
-"""Context overflow as OpenAI, Azure, vLLM, llama.cpp, Anthropic, Google, xAI, Mistral, Bedrock and Groq word it."""
 
 _AFTER_GENERATION = frozenset({"tool_use_failed", "json_validate_failed", "output_parse_failed"})
 """Codes of a 4xx that is answered once the (billed) answer could not be used."""
 
-_WORDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
-    ("rate_limit", re.compile(r"rate_?limit|too_many_requests|quota|insufficient_credit|resource_?exhausted")),
-    ("auth", re.compile(r"api_?key|auth|permission|forbidden")),
-    (
-        "bad_request",
-        re.compile(r"invalid_?request|bad_?request|not_?found|unsupported|content_filter|invalid_?argument"),
-    ),
-    ("timeout", re.compile(r"time_?out")),
-)
-"""What the code says where no HTTP status does: an error inside an answer that began with 200."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """What an error body says. `status` is its own integer code where that is an HTTP status."""
-
-    code: str
-    message: str
-    status: int | None
-    overflow: bool
-
-
-def error_in(body: Mapping[str, Json]) -> Json:
-    """The error inside a chunk or body that came with HTTP 200, its first choice's included; else a false value."""
-    choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    return body.get("error") or (first.get("error") if isinstance(first, dict) else None)
+_SAME_AGAIN = frozenset({"length", "content_filter"})
+"""Why a reply may be empty: asked again, the same model would end in the same way."""
 
 
 def refused(body: Json, status: int | None, arrived: Arrived, retry_after: float | None = None) -> CallFailed:
     """The failure that an error body tells of. `status`: of the HTTP answer, None for an error within a 200."""
     error = (error_in(body) or body) if isinstance(body, dict) else body
     for part in (body, error):
-        if isinstance(part, dict) and states_usage(part):
-            arrived.usage_body, arrived.usage_final = part, True
-    said = stated(error)
+        if isinstance(part, dict) and (usage := usage_in(part)):
+            arrived.count(usage)
+            told = read_usage({"usage": usage})
+            arrived.usage_final |= told.usage is not None or told.stated_usd is not None
+    said = stated(body)
     kind, error_type, billed = classify(said, status)
     if arrived.anything():
         billed = "maybe"
@@ -77,65 +41,84 @@ def broken(kind: FailureKind, error_type: str, message: str, arrived: Arrived, b
     return CallFailed(kind, error_type, limited, billed=billed, reply=_partial(arrived), shown=arrived.shown)
 
 
+def usable(reply: Reply) -> Reply:
+    """A finished reply. Raises CallFailed for an empty one, which is billed all the same, unless its finish reason says
+    why it is."""
+    if reply.message.content or reply.message.tool_calls or _SAME_AGAIN.intersection(reply.finish_reasons):
+        return reply
+    message = "The reply has neither text nor a tool call."
+    raise CallFailed("malformed", "empty_reply", message, reply=reply)
+
+
 def _partial(arrived: Arrived) -> Reply | None:
     return arrived.reply() if arrived.anything() else None
-
-
-def stated(error: Json) -> Stated:
-    """Reads an error: an object with `message` or `detail`, or text."""
-    if not isinstance(error, dict):
-        return Stated("", str(error)[:_MESSAGE_LIMIT], None, _overflows(str(error)))
-    message = string(error.get("message")) or _text(error.get("detail")) or _text(error)
-    names = [string(error.get(key)).lower() for key in ("code", "type")]
-    code = next((name for name in names if _IDENTIFIER.fullmatch(name)), "")
-    return Stated(code, message[:_MESSAGE_LIMIT], _status(error), _overflows(" ".join([*names, message])))
 
 
 def classify(said: Stated, status: int | None) -> tuple[FailureKind, str, Billed]:
     """Kind, `error_type` and whether it may be billed. `status`: of the HTTP answer, None for an error within a 200."""
     known = status if status is not None else said.status
     error_type = said.code or ("error_in_answer" if known is None else f"http_{known}")
+    billed: Billed = "maybe" if known is None else _billed(known)
     if said.code in _AFTER_GENERATION:
         return "malformed", error_type, "maybe"
-    if said.overflow and known not in (401, 403, 429):
+    if no_credit := _no_credit(said):
+        return "rate_limit", no_credit, billed
+    if _is_filtered(said, known):
+        return "bad_request", "content_filter", billed
+    if _overflows(said, known):
         return "context_overflow", error_type, "no"
+    return _kind(said, known), error_type, billed
+
+
+def _no_credit(said: Stated) -> str | None:
+    """The code that says that the account is empty, where one does; `insufficient_quota` where only words do."""
+    code = next((name for name in said.codes if words.NO_CREDIT_CODE.search(name)), None)
+    if code is None and not words.NO_CREDIT_CODE.search(said.identifiers):
+        empty = words.NO_CREDIT.search(said.text) and not words.PASSES.search(said.text)
+        return "insufficient_quota" if empty else None
+    return code or "insufficient_quota"
+
+
+def _is_filtered(said: Stated, known: int | None) -> bool:
+    if known in (401, 429) or (known is not None and known >= 500 and not words.FILTERED_CODE.search(said.identifiers)):
+        return False
+    return bool(words.FILTERED_CODE.search(said.identifiers) or words.FILTERED.search(said.text))
+
+
+def _overflows(said: Stated, known: int | None) -> bool:
+    """A 413 is one whatever it says, but for Groq's, which is a limit of tokens per minute."""
+    if known in (401, 403, 429) or words.RATE.search(said.identifiers):
+        return False
+    return known == 413 or words.OVERFLOW.search(said.text) is not None
+
+
+def _kind(said: Stated, known: int | None) -> FailureKind:
     if known is None:
-        return _kind_by_words(said.code), error_type, "maybe"
-    return _kind_by_status(known), error_type, _billed(known)
+        return _kind_by_words(said)
+    kind = _kind_by_status(known)
+    if kind in ("bad_request", "auth") and words.RATE.search(said.identifiers):
+        return "rate_limit"
+    return "auth" if kind == "bad_request" and words.WRONG_KEY.search(said.text) else kind
 
 
 def _kind_by_status(status: int) -> FailureKind:
     if status in (401, 403):
         return "auth"
-    if status in (402, 429):
+    if status in (402, 429, 498):  # Groq's: its flexible capacity is used up
         return "rate_limit"
     if status in (408, 504):
         return "timeout"
-    return "server_error" if status >= 500 or status in (409, 425) else "bad_request"
+    return "server_error" if status >= 500 or status in (409, 424, 425) else "bad_request"
 
 
-def _kind_by_words(code: str) -> FailureKind:
-    return next((kind for kind, pattern in _WORDS if pattern.search(code)), "server_error")
+def _kind_by_words(said: Stated) -> FailureKind:
+    """What the codes say where no HTTP status does: an error inside an answer that began with 200."""
+    kinds: tuple[FailureKind, ...] = ("rate_limit", "auth", "bad_request", "timeout")
+    patterns = (words.RATE, words.AUTH, words.BAD_REQUEST, words.TIMEOUT)
+    found = (kind for kind, pattern in zip(kinds, patterns, strict=True) if pattern.search(said.identifiers))
+    return next(found, "server_error")
 
 
 def _billed(status: int) -> Billed:
-    refused = status < 500 and status not in (408, 499)
+    refused = status < 500 and status not in (408, 424, 499)
     return "no" if refused or status in (503, 529) else "maybe"
-
-
-def _overflows(text: str) -> bool:
-    return _OVERFLOW.search(text.lower()) is not None
-
-
-def _status(error: Mapping[str, Json]) -> int | None:
-    for key in ("code", "status", "status_code"):
-        value = error.get(key)
-        if isinstance(value, str) and value.isdecimal() and len(value) == 3:
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
-            return value
-    return None
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)

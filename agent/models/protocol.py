@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from agent.config import FailureKind, ModelConfig
+from agent.models.arguments import joined
+from agent.models.usage_parts import merged, reported
 from agent.types import Json, Message, Reply, ToolCall
-from telemetry.usage import read_usage
+from telemetry.content import redact
+
+_LONGEST_ID = 64
 
 OnText: TypeAlias = Callable[[str], Awaitable[None]]
 """Awaited for every piece of text, never for an empty one; while it waits, nothing more is read from the provider."""
@@ -57,9 +61,9 @@ class ArrivedCall:
 class Arrived:
     """What has come of one answer so far. The caller makes and keeps it, so that it outlives a cancelled `send`.
 
-    `sent`: the request may have left. `shown`: text was given to `on_text`. `usage_body` is the last piece of the
-    answer that stated usage: the counts are cumulative where they come more than once. `usage_final`: nothing was to
-    follow that would have added to it; counts so far of an answer that broke off are less than what is billed.
+    `sent`: the request may have left. `shown`: text was given to `on_text`. `usage` is what all pieces that stated
+    usage say together, `usage_last` what the last one said. `usage_final`: the answer ended, and nothing had come after
+    the count; counts so far of an answer that broke off are less than what is billed.
     """
 
     sent: bool = False
@@ -71,25 +75,33 @@ class Arrived:
     response_model: str | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
-    usage_body: Mapping[str, Json] | None = None
+    usage: dict[str, Json] | None = None
+    usage_last: dict[str, Json] | None = None
     usage_final: bool = False
     first_chunk: float | None = None
     chunk_gaps: list[float] = field(default_factory=list)
 
     def anything(self) -> bool:
-        return bool(self.text or self.calls or self.usage_body is not None)
+        return bool(self.text or self.calls or self.usage is not None)
+
+    def count(self, usage: dict[str, Json]) -> None:
+        """Takes in a usage object."""
+        self.usage = usage if self.usage is None else merged(self.usage, usage)
+        self.usage_last = usage
 
     def reply(self) -> Reply:
         """The reply as far as it has come. A finish reason that was expected and did not come is `error`."""
-        reported = read_usage(self.usage_body) if self.usage_body is not None and self.usage_final else None
+        used = None
+        if self.usage is not None and self.usage_last is not None and self.usage_final:
+            used = reported(self.usage_last, self.usage)
         return Reply(
             message=Message("assistant", "".join(self.text), _tool_calls(self.calls)),
             finish_reasons=(self.finish_reason or "error",),
             response_id=self.response_id,
             response_model=self.response_model,
-            usage=None if reported is None else reported.usage,
-            usage_stated=reported is not None,
-            stated_usd=None if reported is None else reported.stated_usd,
+            usage=None if used is None else used.usage,
+            usage_stated=used is not None,
+            stated_usd=None if used is None else used.stated_usd,
             service_tier=self.service_tier,
             system_fingerprint=self.system_fingerprint,
             first_chunk=self.first_chunk,
@@ -98,19 +110,24 @@ class Arrived:
 
 
 def _tool_calls(calls: list[ArrivedCall]) -> tuple[ToolCall, ...]:
-    """Calls that can be answered: named, with an id that no other call of the reply has, `{}` for no arguments."""
+    """Calls that can be answered: named, with an id that no other call of the reply has, `{}` for no arguments. An id
+    is repeated in each further request and in telemetry: a long one, or one that looks like a secret, is replaced."""
     taken = {call.id for call in calls}
     used: set[str] = set()
     result: list[ToolCall] = []
     for call in calls:
         if not call.name:
             continue
-        identity, n = call.id, len(result)
+        identity, n = call.id if _is_id(call.id) else "", len(result)
         while not identity or identity in used:
             identity, n = (f"call_{n}" if f"call_{n}" not in taken else ""), n + 1
         used.add(identity)
-        result.append(ToolCall(identity, call.name, "".join(call.arguments) or "{}"))
+        result.append(ToolCall(identity, call.name, joined(call.arguments) or "{}"))
     return tuple(result)
+
+
+def _is_id(text: str) -> bool:
+    return len(text) <= _LONGEST_ID and redact(text) == text
 
 
 @dataclass(eq=False, slots=True)
@@ -140,7 +157,9 @@ class Model(Protocol):
     @property
     def config(self) -> ModelConfig: ...
 
-    def encode(self, request: Request) -> Draft: ...
+    def encode(self, request: Request, earlier: tuple[Request, Draft] | None = None) -> Draft:
+        """Its body. Of an `earlier` request to this model that it goes on from, nothing is encoded again."""
+        ...
 
     async def send(
         self,

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.config import FailureKind, RetryPolicy
+from agent.models.error_words import NO_CREDIT_CODE
 from agent.models.protocol import CallFailed
 
 _PASSING: frozenset[FailureKind] = frozenset({"timeout", "connection", "rate_limit", "server_error", "malformed"})
 
-_OUT_OF_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "http_402"})
-"""Limits that no wait of ours outlasts."""
-
 
 def retryable(failure: CallFailed) -> bool:
-    """Never after text was shown: a reader would see it twice."""
-    return not failure.shown and failure.kind in _PASSING and not out_of_credit(failure)
+    """Never after text was shown: a reader would see it twice. What is too large for a limit stays so (413)."""
+    passing = failure.kind in _PASSING and failure.status != 413
+    return passing and not failure.shown and not out_of_credit(failure)
 
 
 def out_of_credit(failure: CallFailed) -> bool:
-    return failure.status == 402 or failure.error_type in _OUT_OF_CREDIT
+    """A limit that no wait of ours outlasts."""
+    return failure.status == 402 or NO_CREDIT_CODE.search(failure.error_type) is not None
 
 
 def delay(

@@ -16,6 +16,9 @@ from agent.types import Json
 _TRIED = 64
 """Lines of data up to which each may complete an event: trying after every one of a million would take for ever."""
 
+_MOST_LINES = 2**20
+"""Of one event."""
+
 
 class BadEvent(ValueError):
     """An event whose data is not JSON. Holds its data (content)."""
@@ -37,9 +40,11 @@ class EventReader:
         self._rest = bytearray()
         self._data: list[bytes] = []
         self._error = False
+        self._after_cr = False
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """The events that `chunk` completes. Raises BadEvent."""
+        chunk = self._with_newlines(chunk)
         head, newline, tail = chunk.rpartition(b"\n")
         if not newline:
             self._rest += chunk
@@ -54,6 +59,13 @@ class EventReader:
     def end(self) -> Iterator[Event]:
         """The events that the end of the stream completes, its last line break missing."""
         yield from self.feed(b"\n\n")
+
+    def _with_newlines(self, chunk: bytes) -> bytes:
+        """Each of the standard's three line ends as a newline, also where a chunk ends within one."""
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._after_cr = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in chunk else chunk
 
     def _line(self, line: bytes) -> Event | None:
         if line.startswith(b"data:"):
@@ -79,6 +91,8 @@ class EventReader:
             return Event(_json_or_text(value), error=True)
         if value or self._data:
             self._data.append(value)
+        if len(self._data) > _MOST_LINES:
+            raise BadEvent(f"an event of more than {_MOST_LINES:,} lines")
         return self._whole() if value and len(self._data) <= _TRIED else None
 
     def _whole(self) -> Event | None:

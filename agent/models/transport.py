@@ -102,7 +102,7 @@ class Transport(httpx2.AsyncBaseTransport):
             )
         except aiohttp.ConnectionTimeoutError as error:
             raise httpx2.ConnectTimeout(str(error)) from error
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, ValueError) as error:  # ValueError: a header that cannot be sent
             raise httpx2.ConnectError(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise httpx2.ReadError(str(error)) from error
@@ -113,7 +113,11 @@ class Transport(httpx2.AsyncBaseTransport):
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context() if self._tls else True)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept-Encoding": "identity"},  # compressed, a small answer may be an endless one
+            )
         return self._session
 
     async def aclose(self) -> None:

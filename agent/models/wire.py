@@ -10,25 +10,34 @@ from agent.models.input_bound import by_bytes
 from agent.models.protocol import Draft, Request
 from agent.types import Json, Message
 
-RESERVED = frozenset(
-    {"model", "messages", "tools", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"}
-)
-"""Members that `parameters` of a model may not set: they are ours, and `n` would multiply what a hold bounds."""
-
-
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def draft(request: Request, config: ModelConfig) -> Draft:
-    """The body but for its cap. Its messages stand last, so that the next request's body begins with this one's."""
+def draft(request: Request, config: ModelConfig, earlier: tuple[Request, Draft] | None = None) -> Draft:
+    """The body but for its cap. Its messages stand last, so that the next request's body begins with this one's: where
+    it goes on from an `earlier` one of this model, only what is new is encoded."""
+    if earlier and (new := _added(request, earlier[0])):
+        head = b"%b,%b" % (earlier[1].head, dumps([_message(message) for message in new])[1:-1])
+    else:
+        head = _head(request, config)
+    return Draft(head, config.cap_parameter, by_bytes(head, request.tool_count, config))
+
+
+def _added(request: Request, earlier: Request) -> tuple[Message, ...]:
+    """The messages that a request adds to an earlier one; none where it does not go on from it."""
+    count = len(earlier.messages)
+    before, now = [(each.system, each.tools, each.stream) for each in (earlier, request)]
+    return request.messages[count:] if count and before == now and request.messages[:count] == earlier.messages else ()
+
+
+def _head(request: Request, config: ModelConfig) -> bytes:
     members: dict[str, Json] = {**config.parameters, "model": config.model}
     if request.stream:
         members |= {"stream": True, "stream_options": {"include_usage": True}}
     head = dumps(members)[:-1]
     if request.tools:
         head += b',"tools":' + request.tools
-    head += b',"messages":' + dumps(_messages(request))[:-1]
-    return Draft(head, config.cap_parameter, by_bytes(head, request.tool_count, config))
+    return head + b',"messages":' + dumps(_messages(request))[:-1]
 
 
 def _messages(request: Request) -> list[Json]:

@@ -28,7 +28,7 @@ LONG = "This model's maximum context length is 8192 tokens. However, your messag
         ({"detail": "no"}, "http_400"),
         ({"detail": [{"loc": ["body", "model"], "msg": "no", "type": "value_error"}]}, "http_400"),
         ({"object": "error", "message": "no", "type": "BadRequestError", "code": 400}, "badrequesterror"),
-        ([{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}], "http_400"),
+        ([{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}], "invalid_argument"),
         ("no", "http_400"),
         (None, "http_400"),
         ([], "http_400"),
@@ -73,6 +73,41 @@ async def test_18_context_overflow_in_its_four_forms(tmp_path: Path, stream: boo
     async with stage(tmp_path) as on:
         seen = await on.turn(Fault("context_overflow", form), stream=stream)
     assert (seen.result.outcome, len(seen.ledger), seen.row["cost"]) == ("context_full", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"code": "content_policy_violation", "message": "no"}),
+        (400, {"code": "data_inspection_failed", "message": "no"}),
+        (400, {"code": "invalid_prompt", "message": "no"}),
+        (400, {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"}),
+    ],
+    ids=["OpenAI", "Qwen", "flagged", "Anthropic"],
+)
+async def test_18_a_filter_in_its_forms(tmp_path: Path, stream: bool, status: int, error: object) -> None:
+    async with stage(tmp_path) as on:
+        seen = await on.turn(Fault.raw_json({"error": error}, status), stream=stream)
+    assert (seen.result.outcome, seen.booked("outcome", "cost")) == ("content_filtered", [("content_filter", 0)])
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "error_type"),
+    [
+        (429, {"type": "exceeded_current_quota_error", "message": "no"}, "exceeded_current_quota_error"),
+        (429, {"code": "rate_limit_exceeded", "type": "insufficient_quota", "message": "no"}, "insufficient_quota"),
+        (429, {"code": 429, "message": "You exceeded your current quota, please check."}, "insufficient_quota"),
+        (413, {"code": "rate_limit_exceeded", "message": "Request too large, reduce"}, "rate_limit_exceeded"),
+    ],
+    ids=["Moonshot", "beside a rate limit", "in words", "Groq's 413"],
+)
+async def test_18_a_limit_that_does_not_pass_is_handed_on_at_once(
+    tmp_path: Path, stream: bool, status: int, error: object, error_type: str
+) -> None:
+    async with stage(tmp_path, chain={"other": {}}) as on:
+        seen = await on.turn(Fault.raw_json({"error": error}, status), answer(stream), stream=stream)
+    assert (seen.result.outcome, seen.result.models) == ("answered", ("other",))
+    assert seen.booked("outcome") == [(error_type,), ("ok",)]
 
 
 async def test_18_a_server_that_answers_500_in_a_tool_loop(tmp_path: Path, stream: bool) -> None:

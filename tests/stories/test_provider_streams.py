@@ -10,30 +10,13 @@ from pathlib import Path
 import pytest
 
 from agent.offline.faults import Fault
+from tests.stories.chunks import BOTH, HEAD, HELLO, NULLS, STOP, USED, ZEROS, chunk, played
 from tests.support import desk
-from tests.support.app import Values
-from tests.support.stage import ANSWERED_BY, COUNTS, NANO_COUNTS, Seen, answer, call, calls, events, said, stage
+from tests.support.stage import ANSWERED_BY, COUNTS, NANO_COUNTS, answer, call, calls, events, stage
 
-HEAD = {"id": "chatcmpl-1", "model": ANSWERED_BY}
-BOTH = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "unstreamed"])
-
-
-def chunk(delta: object = None, finish: object = None, **members: object) -> dict[str, object]:
-    return {**HEAD, "choices": [{"index": 0, "delta": delta or {}, "finish_reason": finish}], **members}
-
-
-HELLO, STOP = chunk({"content": "Hello"}), chunk(finish="stop")
-USED = {**HEAD, "choices": [], "usage": COUNTS}
+OUTPUT = {"completion_tokens": 10, "total_tokens": 10}
 LESS = {"prompt_tokens": 100, "completion_tokens": 1, "total_tokens": 101}
 ERROR = {"error": {"message": "Upstream is gone.", "code": 502}}
-ONCE: Values = {"retries": {"attempts": 1, "base_seconds": 0}}
-
-
-async def played(tmp_path: Path, *faults: Fault, stream: bool = True) -> Seen:
-    desk.RUNS.clear()
-    desk.blocked.set()
-    async with stage(tmp_path, model=ONCE) as on:
-        return await on.turn(*faults, stream=stream)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +32,13 @@ async def played(tmp_path: Path, *faults: Fault, stream: bool = True) -> Seen:
         [HELLO, STOP, USED, {**HEAD, "choices": [], "usage": None}],
         [HELLO, STOP, USED, {**HEAD, "choices": [], "usage": {}}],
         [HELLO, {**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": COUNTS}]}],
+        [HELLO, STOP, USED, {**USED, "usage": NULLS}],
+        [HELLO, STOP, USED, {**USED, "usage": ZEROS}],
+        [{**USED, "usage": {"prompt_tokens": 100}}, HELLO, STOP, {**USED, "usage": {"completion_tokens": 10}}],
+        [{**USED, "usage": {**ZEROS, "prompt_tokens": 100}}, HELLO, {**STOP, "usage": {**ZEROS, **OUTPUT}}],
+        [HELLO, STOP, {**USED, "usage": {"input_tokens": 100, "output_tokens": 10}}],
+        [HELLO, STOP, USED, "data: [DONE]", "data: {oops", 'event: error\ndata: {"error": {"code": "x"}}'],
+        [{**HELLO, "error": {"code": 0, "message": ""}}, STOP, USED],
     ],
     ids=[
         "groq",
@@ -61,6 +51,13 @@ async def played(tmp_path: Path, *faults: Fault, stream: bool = True) -> Seen:
         "null",
         "{}",
         "choice",
+        "nulls",
+        "zeros",
+        "two sides",
+        "two sides, zeros",
+        "other names",
+        "more after the end",
+        "an error that is none",
     ],
 )
 async def test_12_usage_wherever_it_stands(tmp_path: Path, chunks: list[object]) -> None:
@@ -113,6 +110,32 @@ async def test_13_counts_so_far_are_not_what_a_broken_stream_cost(tmp_path: Path
     assert seen.booked("quality", "outcome") == [("estimated", "stream_truncated")]
 
 
+async def test_13_the_prompt_counted_before_the_answer_is_not_what_a_broken_stream_cost(tmp_path: Path) -> None:
+    seen = await played(tmp_path, events({**USED, "usage": {**ZEROS, "prompt_tokens": 100}}, HELLO, done=False))
+    assert seen.row["cost"] == seen.row["bound"]
+    assert seen.booked("quality", "outcome", "input_tokens") == [("estimated", "stream_truncated", None)]
+    assert "gen_ai.usage.input_tokens" not in seen.chat.attributes
+
+
+@BOTH
+async def test_11_an_empty_reply_is_paid_tried_again_and_handed_on(tmp_path: Path, stream: bool) -> None:
+    empty = answer(stream, text="")
+    async with stage(tmp_path, chain={"other": {}}) as on:
+        seen = await on.turn(empty, answer(stream), stream=stream)
+        assert (seen.result.outcome, seen.retries) == ("answered", ["empty_reply"])
+        seen = await on.turn(empty, empty, empty, answer(stream), stream=stream)
+    assert (seen.result.outcome, seen.result.models) == ("answered", ("other",))
+    assert seen.booked("outcome", "cost", "quality")[:3] == [("empty_reply", NANO_COUNTS, "measured")] * 3
+    assert seen.chats[0].status == "ERROR"
+    assert seen.chats[0].attributes["error.type"] == "empty_reply"
+
+
+@BOTH
+async def test_11_all_output_is_reasoning_and_asking_again_would_not_help(tmp_path: Path, stream: bool) -> None:
+    seen = await played(tmp_path, answer(stream, text="", finish="max_tokens"), stream=stream)
+    assert (seen.result.outcome, seen.row["cost"]) == ("limit_tokens", NANO_COUNTS)
+
+
 @BOTH
 @pytest.mark.parametrize("finish", [None, "", "eos", "function_call", "stop", "tool_calls"])
 async def test_14_whether_there_are_tool_calls_decides(tmp_path: Path, stream: bool, finish: str | None) -> None:
@@ -134,59 +157,6 @@ async def test_14_text_without_a_known_reason_is_an_answer(tmp_path: Path, strea
 async def test_14_a_repeated_reason_is_one(tmp_path: Path) -> None:
     seen = await played(tmp_path, events(HELLO, STOP, STOP, chunk(finish=""), USED))
     assert seen.chat.attributes["gen_ai.response.finish_reasons"] == ["stop"]
-
-
-SEARCH = {"name": "search_kb", "arguments": '{"query": "wifi"}'}
-
-
-@pytest.mark.parametrize(
-    "deltas",
-    [
-        [{"id": "0", "index": 0, "type": "function", "function": SEARCH}] * 2,
-        [{"id": "0", "type": "function", "function": SEARCH}] * 2,
-        [{"function": SEARCH}],
-        [{"id": "", "index": None, "type": None, "function": SEARCH}],
-        [{"id": "c", "index": 0, "function": {"name": "search_kb", "arguments": {"query": "wifi"}}}],
-        [
-            {"id": "c", "index": 0, "function": {"name": "search_kb", "arguments": ""}},
-            {"index": 0, "function": {"arguments": '{"query": '}},
-            {"id": "", "index": 0, "type": None, "function": {"name": None, "arguments": '"wifi"}'}},
-        ],
-        [
-            {"id": "c", "type": "custom", "custom": {"name": "grep", "input": "wifi"}},
-            {"id": "d", "type": "function", "index": 1, "function": SEARCH},
-        ],
-    ],
-    ids=["twice", "twice, no index", "bare", "empty", "object", "pieces", "custom"],
-)
-@BOTH
-async def test_15_a_tool_call_in_any_dress_runs_once(tmp_path: Path, stream: bool, deltas: list[object]) -> None:
-    if stream:
-        asked = events(*(chunk({"tool_calls": [delta]}) for delta in deltas), chunk(finish="tool_calls"), USED)
-    elif "'arguments': ''" in str(deltas):
-        pytest.skip("pieces are streamed")
-    else:
-        asked = said(stream, {"content": None, "tool_calls": deltas}, "tool_calls")
-    seen = await played(tmp_path, asked, answer(stream), stream=stream)
-    assert (seen.result.outcome, desk.RUNS.total(), desk.RUNS["search_kb", "wifi"]) == ("answered", 1, 1)
-    tools = [span for span in seen.spans if span.name == "execute_tool search_kb"]
-    assert [bool(span.attributes["gen_ai.tool.call.id"]) for span in tools] == [True]
-
-
-@BOTH
-@pytest.mark.parametrize("fault", ["absent_arguments", "null_arguments"])
-async def test_15_no_arguments_mean_none(tmp_path: Path, stream: bool, fault: str) -> None:
-    """The tool needs one, so the model is told which; nothing crashes."""
-    seen = await played(tmp_path, Fault(fault), answer(stream), stream=stream)
-    assert seen.result.outcome == "answered"
-    assert "query: missing" in seen.told[0]
-
-
-@BOTH
-async def test_15_a_custom_call_alone_is_no_answer(tmp_path: Path, stream: bool) -> None:
-    only: dict[str, object] = {"id": "c", "type": "custom", "custom": {"name": "grep", "input": "x"}}
-    seen = await played(tmp_path, calls(stream, only), stream=stream)
-    assert (seen.result.outcome, seen.row["cost"]) == ("provider_failed", NANO_COUNTS)
 
 
 @BOTH
@@ -287,8 +257,10 @@ async def test_17_message_beside_delta_and_ids_that_change(tmp_path: Path) -> No
         ([{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}], "Hello"),
         ([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "Hi"}], "Hi"),
         (["Hel", "lo"], "Hello"),
+        ({"type": "text", "text": "Hello"}, "Hello"),
+        ([{"type": "refusal", "refusal": "No."}], "No."),
     ],
-    ids=["parts", "thoughts", "strings"],
+    ids=["parts", "thoughts", "strings", "an object", "a refusal"],
 )
 async def test_17_content_as_parts(tmp_path: Path, stream: bool, content: object, text: str) -> None:
     part = "delta" if stream else "message"

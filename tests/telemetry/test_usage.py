@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -64,6 +63,8 @@ def test_what_is_not_stated_is_none_and_not_zero() -> None:
         {"prompt_tokens_details": {"cached_tokens": 0}, "num_cached_tokens": 64},
         {"prompt_tokens_details": {"cached_tokens": None}, "cached_tokens": 64.0},
         {"prompt_tokens_details": {"cached_tokens": 80}, "cached_tokens": 64},
+        {"input_tokens_details": {"cached_tokens": 64}},
+        {"prompt_tokens_details": {"cache_read_tokens": 64}},
     ],
 )
 def test_cached_tokens_are_found_at_every_place_and_counted_once(stated: dict[str, object]) -> None:
@@ -76,10 +77,50 @@ def test_cached_tokens_are_found_at_every_place_and_counted_once(stated: dict[st
         {"prompt_tokens_details": {"cache_write_tokens": 9}},
         {"cache_write_tokens": 9},
         {"cache_creation_input_tokens": 9, "prompt_tokens_details": {"cache_write_tokens": 7}},
+        {"prompt_tokens_details": {"cache_creation_tokens": 9}},
+        {"prompt_tokens_details": {"cached_creation_tokens": 9}},
+        {"prompt_tokens_details": {"cache_creation_input_tokens": 9, "cache_type": "ephemeral"}},
+        {"cache_creation_tokens": 9},
     ],
 )
 def test_written_tokens(stated: dict[str, object]) -> None:
     assert counted(prompt_tokens=100, completion_tokens=1, **stated).cache_write_tokens == 9
+
+
+@pytest.mark.parametrize(
+    ("stated", "usage"),
+    [
+        ({"input_tokens": 100, "output_tokens": 10}, Usage(100, 10)),
+        ({"input_tokens": 100, "output_tokens": 10, "total_tokens": 110,
+          "input_tokens_details": {"cached_tokens": 60}, "output_tokens_details": {"reasoning_tokens": 4}},
+         Usage(100, 10, 60, None, 4)),
+        ({"prompt_tokens": 100, "completion_tokens": 10, "input_tokens": 0, "output_tokens": 0}, Usage(100, 10)),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "input_tokens": 100, "output_tokens": 10}, Usage(100, 10)),
+        ({"prompt_tokens": 100, "completion_tokens": 10, "input_tokens": 100, "output_tokens": 10}, Usage(100, 10)),
+    ],
+)  # fmt: skip
+def test_the_other_names_of_both_sides(stated: dict[str, object], usage: Usage) -> None:
+    assert counted(**stated) == usage
+
+
+@pytest.mark.parametrize(
+    ("stated", "usage"),
+    [
+        ({"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 1000, "cache_creation_input_tokens": 200},
+         Usage(1210, 5, 1000, 200)),
+        ({"input_tokens": 2000, "output_tokens": 5, "cache_read_input_tokens": 1000}, Usage(3000, 5, 1000)),
+        ({"input_tokens": 10, "output_tokens": 5, "total_tokens": 15, "cache_read_input_tokens": 1000},
+         Usage(1010, 5, 1000)),
+        ({"input_tokens": 2000, "output_tokens": 5, "total_tokens": 2005, "cache_read_input_tokens": 1000},
+         Usage(2000, 5, 1000)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 1015, "cache_read_input_tokens": 1000},
+         Usage(1010, 5, 1000)),
+        ({"prompt_tokens": 2000, "completion_tokens": 5, "cache_read_input_tokens": 1000}, Usage(2000, 5, 1000)),
+    ],
+    ids=["anthropic", "anthropic, less cached", "total without", "total says within", "total says apart", "within"],
+)  # fmt: skip
+def test_cached_tokens_that_the_input_does_not_include(stated: dict[str, object], usage: Usage) -> None:
+    assert counted(**stated) == usage
 
 
 def test_reasoning_beside_the_details() -> None:
@@ -215,46 +256,6 @@ def test_integral_floats_count_and_what_is_no_count_is_ignored() -> None:
         completion_tokens_details=["reasoning_tokens", 4],
     )
     assert usage == Usage(20, 5)
-
-
-# --- cost that the provider states -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("stated", "usd"),
-    [
-        ({"cost": 0.00091}, "0.00091"),
-        ({"cost": 0}, "0"),
-        ({"cost": 2}, "2"),
-        ({"cost": 1e-7}, "0.0000001"),
-        ({"cost": {"total_cost": 0.006, "request_cost": 0.005, "input_tokens_cost": 0.001}}, "0.006"),
-        ({"cost_in_usd_ticks": 232_856_000}, "0.0232856"),
-        ({"cost": 0.5, "cost_in_usd_ticks": 1}, "0.5"),
-        ({"cost": 0.01, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.2}}, "0.21"),
-        ({"cost": 0.2, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.2}}, "0.2"),
-        ({"cost": 0.2, "is_byok": True, "cost_details": None}, "0.2"),
-    ],
-)
-def test_a_stated_cost(stated: dict[str, object], usd: str) -> None:
-    reported = read(prompt_tokens=3, completion_tokens=2, **stated)
-    assert (reported.usage, reported.stated_usd, reported.problem) == (Usage(3, 2), Decimal(usd), None)
-
-
-@pytest.mark.parametrize("cost", [-0.1, float("nan"), float("inf"), "0.1", True, [0.1], 10**10])
-def test_a_stated_cost_that_is_no_amount_leaves_the_tokens(cost: object) -> None:
-    reported = read(prompt_tokens=3, completion_tokens=2, cost=cost)
-    assert (reported.usage, reported.stated_usd) == (Usage(3, 2), None)
-    assert reported.problem is not None
-    assert "is not an amount" in reported.problem
-
-
-def test_a_cost_object_without_a_total_states_nothing() -> None:
-    assert read(prompt_tokens=3, completion_tokens=2, cost={"request_cost": 1}) == Reported(Usage(3, 2), None, None)
-
-
-def test_a_stated_cost_survives_unusable_tokens() -> None:
-    reported = read(prompt_tokens=7, completion_tokens=1, cached_tokens=163, cost=0.25)
-    assert (reported.usage, reported.stated_usd) == (None, Decimal("0.25"))
 
 
 # --- anything at all -------------------------------------------------------------------------------------------------

@@ -98,6 +98,12 @@ def body(message: Json, finish: str | None = "stop", **members: Json) -> Json:
 
 USAGE: Json = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
+
+def used(usage: Json) -> Json:
+    """A chunk with nothing but usage."""
+    return {"choices": [], "usage": usage}
+
+
 STOP = chunk({}, "stop")
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from agent.models.assemble import Assembly
 from agent.models.bodies import parse
-from agent.models.failures import error_in, refused
+from agent.models.error_bodies import error_in
+from agent.models.failures import refused
 from agent.models.protocol import Arrived, CallFailed
 from agent.types import Json, Reply
 
@@ -68,6 +69,7 @@ BODIES = st.fixed_dictionaries(
 def test_any_answer_is_a_reply(bodies: list[dict[str, Json]]) -> None:
     assembly = Assembly(Arrived())
     shown = [assembly.feed(body) for body in bodies]
+    assembly.end()
     reply = assembly.arrived.reply()
     assert isinstance(reply, Reply)
     assert reply.message.content == "".join(shown)

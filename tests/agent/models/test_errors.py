@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import socket
 
 import pytest
 
 from agent.config import FailureKind
+from agent.models.retries import retryable
 from agent.types import Json
 from telemetry.usage import Usage
-from tests.agent.models.raw_server import USAGE, adapter, answer, ask, raw_server, send
+from tests.agent.models.raw_server import USAGE, answer, ask
 
 
 @pytest.mark.parametrize(
@@ -98,6 +97,145 @@ async def test_context_overflow(status: int, error: Json) -> None:
         assert (failure.kind, failure.billed) == ("context_overflow", "no")
 
 
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "too many tokens: total number of tokens in this prompt (5000) exceeds the limit of 4096"),
+        (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8193. Given: 9000"),
+        (422, "Input validation error: `inputs` must have less than 4095 tokens. Given: 5000"),
+        (400, {"code": "string_above_max_length", "message": "Invalid 'messages[1].content'"}),
+        (400, "Request payload size exceeds the limit: 20971520 bytes."),
+        (400, "Invalid request: Your request exceeded model token limit: 131072"),
+        (400, "Range of input length should be [1, 30720]"),
+        (400, "invalid params, context window exceeds limit (2013)"),
+        (400, "The decoder prompt (length 40000) is longer than the maximum model length of 32768."),
+        (400, "Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with"),
+        (400, "litellm.ContextWindowExceededError: x"),
+        (400, "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
+        (400, {"code": "1261", "message": "Prompt 超长"}),
+        (413, {"code": "tokens_limit_reached", "message": "Max size: 8000 tokens."}),
+        (413, "Payload Too Large"),
+        (400, {"code": 400, "message": "Provider returned error", "metadata": {"raw":
+         '{"error":{"message":"x","type":"invalid_request_error","code":"context_length_exceeded"}}'}}),
+    ],
+)  # fmt: skip
+async def test_context_overflow_as_others_word_it(status: int, error: Json) -> None:
+    failure = (await ask(answer({"error": error}, status=status))).failed
+    assert (failure.kind, failure.billed) == ("context_overflow", "no")
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "max_tokens is too large: 40000. This model supports at most 16384 completion tokens."),
+        (429, "Too many tokens, please wait before trying again."),
+        (400, "This model does not support tools"),
+    ],
+)
+async def test_what_sounds_like_an_overflow(status: int, message: str) -> None:
+    assert (await ask(answer({"error": message}, status=status))).failed.kind in ("bad_request", "rate_limit")
+
+
+TOO_LARGE: Json = {
+    "message": "Request too large for model on tokens per minute (TPM): Limit 8000, please reduce your message size",
+    "type": "tokens",
+    "code": "rate_limit_exceeded",
+}
+
+
+async def test_a_request_above_what_a_minute_allows_is_for_another_model() -> None:
+    failure = (await ask(answer({"error": TOO_LARGE}, status=413))).failed
+    assert (failure.kind, failure.error_type, retryable(failure)) == ("rate_limit", "rate_limit_exceeded", False)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "error_type"),
+    [
+        (429, {"type": "exceeded_current_quota_error", "message": "x"}, "exceeded_current_quota_error"),
+        (429, {"code": "rate_limit_exceeded", "type": "insufficient_quota", "message": "x"}, "insufficient_quota"),
+        (429, {"code": 429, "message": "You exceeded your current quota, please check your plan and billing details."},
+         "insufficient_quota"),
+        (429, {"code": "1113", "message": "余额不足或无可用资源包"}, "insufficient_quota"),
+        (400, {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."},
+         "insufficient_quota"),
+        (400, {"code": "Arrearage", "message": "Access denied"}, "arrearage"),
+        (403, {"code": "insufficient_user_quota", "message": "x"}, "insufficient_user_quota"),
+        (402, {"code": "invalid_request_error", "message": "Insufficient Balance"}, "insufficient_quota"),
+        (400, {"code": "400", "type": "budget_exceeded", "message": "x"}, "budget_exceeded"),
+    ],
+)  # fmt: skip
+async def test_an_empty_account_however_it_is_said(status: int, error: Json, error_type: str) -> None:
+    failure = (await ask(answer({"error": error}, status=status))).failed
+    assert (failure.kind, failure.error_type, retryable(failure)) == ("rate_limit", error_type, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "error_type"),
+    [
+        (429, {"code": 429, "status": "RESOURCE_EXHAUSTED",
+               "message": "You exceeded your current quota. Please retry in 22.5s."}, "resource_exhausted"),
+        (429, {"code": "rate_limit_exceeded", "type": "tokens", "message": "TPM: Limit 6000. Please try again in 7.6s"},
+         "rate_limit_exceeded"),
+        (429, {"code": "1302", "message": "x"}, "http_429"),
+        (400, {"code": "1302", "message": "x"}, "http_400"),
+        (403, {"code": 403, "type": "rate_limit_error"}, "rate_limit_error"),
+        (498, {"code": "capacity_exceeded"}, "capacity_exceeded"),
+    ],
+)  # fmt: skip
+async def test_a_limit_that_passes(status: int, error: Json, error_type: str) -> None:
+    failure = (await ask(answer({"error": error}, status=status))).failed
+    assert (failure.kind, failure.error_type, retryable(failure)) == ("rate_limit", error_type, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}, "message": "x"}),
+        (400, {"code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}, "message": "x"}),
+        (400, {"code": "content_policy_violation", "type": "invalid_request_error", "message": "x"}),
+        (400, {"code": "data_inspection_failed", "type": "data_inspection_failed", "message": "x"}),
+        (400, {"code": "invalid_prompt", "type": "invalid_request_error", "message": "x"}),
+        (400, {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"}),
+        (400, {"type": "invalid_request_error", "message": "Content Exists Risk"}),
+        (400, {"code": "1301", "message": "x"}),
+        (403, {"code": 403, "message": 'x requires moderation on y. Your input was flagged for "violence".'}),
+        (403, "Content violates usage guidelines."),
+        (None, {"code": "content_filter", "message": "x"}),
+    ],
+)
+async def test_a_filter_however_it_is_said(status: int | None, error: Json) -> None:
+    failure = (await ask(answer({"error": error}, status=status or 200))).failed
+    assert (failure.kind, failure.error_type, retryable(failure)) == ("bad_request", "content_filter", False)
+
+
+async def test_an_error_wrapped_in_a_list() -> None:
+    failure = (
+        await ask(answer([{"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT"}}], status=400))
+    ).failed
+    assert (failure.kind, failure.error_type, failure.message) == ("bad_request", "invalid_argument", "m")
+
+
+@pytest.mark.parametrize(
+    ("body", "error_type", "message"),
+    [
+        ({"error": "busy", "error_type": "overloaded"}, "overloaded", "busy"),
+        ({"success": False, "errors": [{"code": 5007, "message": "no such model"}]}, "http_400", "no such model"),
+        ({"message": {"detail": [{"msg": "x"}]}, "type": "invalid_request_error"}, "invalid_request_error",
+         '{"detail":[{"msg":"x"}]}'),
+        ({"__type": "ValidationException", "message": "m"}, "validationexception", "m"),
+        ({"detail": [{"msg": "x"}]}, "http_400", '[{"msg":"x"}]'),
+    ],
+)  # fmt: skip
+async def test_where_codes_and_messages_stand(body: Json, error_type: str, message: str) -> None:
+    failure = (await ask(answer(body, status=400))).failed
+    assert (failure.error_type, failure.message) == (error_type, message)
+
+
+async def test_a_wrong_key_that_is_called_an_argument() -> None:
+    error: Json = {"code": 400, "status": "INVALID_ARGUMENT", "message": "API key not valid. Please pass a valid one."}
+    assert (await ask(answer([{"error": error}], status=400))).failed.kind == "auth"
+
+
 async def test_a_limit_of_tokens_per_minute_is_no_overflow() -> None:
     error: Json = {
         "code": "rate_limit_exceeded",
@@ -118,61 +256,3 @@ async def test_a_limit_of_tokens_per_minute_is_no_overflow() -> None:
 )
 async def test_retry_after(headers: list[str], seconds: float | None) -> None:
     assert (await ask(answer({}, *headers, status=429))).failed.retry_after == seconds
-
-
-async def test_nobody_listens() -> None:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        async with adapter(f"http://127.0.0.1:{bound.getsockname()[1]}/v1") as model:
-            failure = (await send(model)).failed
-    assert (failure.kind, failure.error_type, failure.billed) == ("connection", "ClientConnectorError", "no")
-
-
-async def test_connect_timeout() -> None:
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        address = full.getsockname()
-        with socket.create_connection(address):  # the queue of one is taken: a further connection hangs
-            timeouts = {"connect": 0.05}
-            async with adapter(f"http://127.0.0.1:{address[1]}/v1", timeouts=timeouts) as model:
-                failure = (await send(model)).failed
-    assert (failure.kind, failure.error_type, failure.billed) == ("timeout", "connect_timeout", "no")
-
-
-async def test_hung_up_without_an_answer() -> None:
-    failure = (await ask(b"", then="close")).failed
-    assert (failure.kind, failure.error_type, failure.billed) == ("connection", "ServerDisconnectedError", "maybe")
-
-
-async def test_what_is_not_http() -> None:
-    failure = (await ask(b"what?\r\n\r\n", then="close")).failed
-    assert (failure.kind, failure.billed) == ("connection", "maybe")
-
-
-async def test_no_first_byte() -> None:
-    failure = (await ask(b"", then="hold", timeouts={"first_byte": 0.02})).failed
-    assert (failure.kind, failure.error_type, failure.billed) == ("timeout", "first_byte_timeout", "maybe")
-
-
-async def test_silence_in_the_middle() -> None:
-    head = b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
-    failure = (await ask(head, then="hold", timeouts={"between": 0.02})).failed
-    assert (failure.kind, failure.error_type) == ("timeout", "between_timeout")
-
-
-async def test_silence_while_an_error_is_read() -> None:
-    head = b"HTTP/1.1 500 X\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
-    async with raw_server(head, then="hold") as server, adapter(server.url, timeouts={"first_byte": 0.1}) as model:
-        failure = (await send(model)).failed
-        assert (failure.kind, failure.error_type, failure.billed) == ("timeout", "first_byte_timeout", "maybe")
-        await asyncio.wait_for(server.hung_up.wait(), 10)
-
-
-async def test_the_deadline_ends_everything() -> None:
-    async with raw_server(b"", then="hold") as server, adapter(server.url) as model:
-        failure = (await send(model, time_limit=0.05)).failed
-        assert (failure.kind, failure.error_type, failure.billed) == ("timeout", "deadline", "maybe")
-        none_left = (await send(model, time_limit=0)).failed
-        assert (none_left.error_type, none_left.billed) == ("deadline", "no")
-        assert server.connections == 1

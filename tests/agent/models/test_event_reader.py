@@ -37,6 +37,21 @@ def test_any_bytes_are_events_or_a_bad_event(chunks: list[bytes]) -> None:
         assert str(error)  # noqa: PT017
 
 
+@given(st.lists(st.integers(0, 40), max_size=6), st.sampled_from([b"\n", b"\r", b"\r\n"]))
+def test_whatever_ends_a_line(cuts: list[int], end: bytes) -> None:
+    sent = b'data: {"a":\ndata: 1}\n\ndata: {}\n\n'.replace(b"\n", end)
+    places = [0, *sorted(min(cut, len(sent)) for cut in cuts), len(sent)]
+    assert events(*[sent[start:stop] for start, stop in pairwise(places)]) == [
+        ({"a": 1}, False, False),
+        ({}, False, False),
+    ]
+
+
+def test_lines_of_one_event_are_bounded() -> None:
+    with pytest.raises(BadEvent, match="more than 1,048,576 lines"):
+        events(b"data: [\n" * (2**20 + 1))
+
+
 def test_bad_event_says_what_it_was() -> None:
     with pytest.raises(BadEvent, match="oops"):
         events(b"data: oops\n\n")

@@ -6,7 +6,7 @@ import pytest
 
 from agent.types import Json, ToolCall
 from telemetry.usage import Usage
-from tests.agent.models.raw_server import STOP, USAGE, answer, ask, body, chunk, stream, text
+from tests.agent.models.raw_server import STOP, USAGE, answer, ask, body, chunk, stream, text, used
 
 COUNTED = Usage(7, 3)
 
@@ -26,30 +26,67 @@ async def test_text_comes_in_pieces_and_is_the_reply() -> None:
 
 
 @pytest.mark.parametrize(
-    "chunks",
+    "more",
     [
-        [STOP, {"choices": [], "usage": USAGE}],
-        [STOP, {"choices": [], "usage": USAGE, "x_groq": {"usage": USAGE}}],
-        [chunk({}, "stop", x_groq={"id": "req", "usage": USAGE})],
-        [chunk({}, "stop", usage=USAGE)],
-        [STOP, {"choices": [], "usage": USAGE}, {"choices": [], "usage": None}],
-        [{**STOP, "choices": [{**STOP["choices"][0], "usage": USAGE}]}],  # type: ignore[dict-item, index, call-overload]
+        "data: {oops\n\n",
+        'event: error\ndata: {"error":{"code":"x"}}\n\n',
+        'data: {"error":{"code":"x"}}\n\n',
+        "error: no\n\n",
     ],
-    ids=["alone", "twice", "groq", "with choices", "then null", "in the choice"],
 )
-async def test_usage_wherever_it_stands(chunks: list[Json]) -> None:
-    got = await ask(stream(chunk({"content": "x"}, x_groq={"id": "req"}), *chunks))
-    assert got.replied.usage == COUNTED
+async def test_what_follows_the_end_mark_is_not_read(more: str) -> None:
+    got = await ask(stream(text("a"), STOP, used(USAGE), "data: [DONE]\n\n" + more, more, done=False))
+    assert (got.replied.message.content, got.replied.usage) == ("a", COUNTED)
 
 
-async def test_usage_in_every_chunk_is_cumulative() -> None:
-    usages: list[Json] = [{"prompt_tokens": 7, "completion_tokens": n, "total_tokens": 7 + n} for n in (1, 2, 3)]
-    got = await ask(stream(*[chunk({"content": "x"}, usage=usage) for usage in usages], STOP))
-    assert got.replied.usage == COUNTED
+async def test_garbage_after_a_finish_reason_takes_nothing_back() -> None:
+    got = await ask(stream(text("a"), chunk({}, "stop", usage=USAGE), "data: {oops\n\n", done=False))
+    assert (got.replied.message.content, got.replied.usage) == ("a", COUNTED)
 
 
-async def test_no_usage_is_unknown() -> None:
-    assert (await ask(stream(text("x"), STOP))).replied.usage is None
+async def test_an_error_that_says_nothing_is_none() -> None:
+    none: Json = {"code": 0, "message": "", "type": None}
+    got = await ask(stream(chunk({"content": "a"}, error=none), chunk({"content": "b"}, error={}), STOP))
+    assert got.replied.message.content == "ab"
+
+
+@pytest.mark.parametrize("reason", ["stop", "eos", "", None, "tool_calls", "error"])
+async def test_an_empty_reply_is_a_failure_that_is_billed(reason: str | None) -> None:
+    failure = (await ask(stream(chunk({"role": "assistant", "content": ""}), chunk({}, reason), used(USAGE)))).failed
+    assert (failure.kind, failure.error_type, failure.billed, failure.shown) == (
+        "malformed",
+        "empty_reply",
+        "maybe",
+        False,
+    )
+    assert failure.reply is not None
+    assert (failure.reply.usage, failure.reply.finish_reasons) == (COUNTED, (reason or "error",))
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("length", "length"),
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("content_filter", "content_filter"),
+        ("sensitive", "content_filter"),
+        ("SAFETY", "content_filter"),
+        ("refusal", "content_filter"),
+    ],
+)
+async def test_a_reply_whose_reason_says_why_it_is_empty(reason: str, told: str) -> None:
+    assert (await ask(stream(chunk({}, reason)))).replied.finish_reasons == (told,)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"type": "text", "text": "No."}, {"text": "No."}, [{"type": "refusal", "refusal": "No."}]],
+    ids=["an object", "an object without type", "a refusal"],
+)
+async def test_content_as_one_part(content: Json) -> None:
+    assert (await ask(stream(chunk({"content": content}), STOP))).shown == ["No."]
+    assert (await ask(answer(body({"content": content})), streamed=False)).shown == ["No."]
 
 
 async def test_error_chunk_keeps_its_usage_and_what_was_shown() -> None:

@@ -114,8 +114,42 @@ async def test_no_choices_keeps_its_usage() -> None:
 
 async def test_members_of_wrong_types_do_no_harm() -> None:
     message: Json = {"content": 7, "tool_calls": [3, {"function": None}, {"function": {"name": 5}}], "refusal": {}}
-    got = await whole({"id": 1, "model": None, "choices": [{"index": "x", "message": message, "finish_reason": 4}]})
-    assert (got.replied.message.content, got.replied.message.tool_calls) == ("", ())
+    failure = (
+        await whole({"id": 1, "model": None, "choices": [{"index": "x", "message": message, "finish_reason": 4}]})
+    ).failed
+    assert failure.error_type == "empty_reply"
+    assert failure.reply is not None
+    assert (failure.reply.message.content, failure.reply.message.tool_calls) == ("", ())
+
+
+@pytest.mark.parametrize("usage", [None, USAGE])
+async def test_an_empty_reply_is_a_failure_that_keeps_its_reply(usage: Json) -> None:
+    contents: tuple[Json, ...] = ("", None, [], [{"type": "thinking", "thinking": "hm"}])
+    for content in contents:
+        failure = (await whole(body({"content": content, "reasoning_content": "hm"}, usage=usage))).failed
+        assert (failure.kind, failure.error_type) == ("malformed", "empty_reply")
+        assert failure.reply is not None
+        assert failure.reply.usage == (Usage(7, 3) if usage else None)
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}},
+        [{"id": "a", "type": "function", "name": "f", "arguments": '{"x":1}'}],
+        [{"id": "a", "name": "f", "arguments": {"x": 1}}],
+        [{"id": "a", "type": "function", "function": {"name": "f", "arguments": '"{\\"x\\":1}"'}}],
+    ],
+    ids=["one object", "flat", "flat, an object", "encoded twice"],
+)
+async def test_a_call_in_another_dress(calls: Json) -> None:
+    got = await whole(body({"content": None, "tool_calls": calls}, "tool_calls"))
+    assert got.replied.message.tool_calls == (ToolCall("a", "f", '{"x":1}'),)
+
+
+async def test_a_200_whose_error_is_wrapped_in_a_list() -> None:
+    failure = (await whole([{"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}])).failed
+    assert (failure.kind, failure.error_type, failure.message) == ("server_error", "unavailable", "busy")
 
 
 async def test_a_compressed_body() -> None:
