@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agent.repeats import Past, canonical, judge
+from agent.repeats import WINDOW, Past, judge
 from agent.tools.results import not_run, unknown_tool
 from agent.tools.tool import Tool
 from agent.turn import ModelStep, ToolStep, Turn
@@ -39,12 +39,12 @@ def take_up(turn: Turn, reply: ModelStep, tools: Mapping[str, Tool]) -> Taken:
         return Taken(reply, (), None, ())
     kept, dropped = calls[: turn.bounds.calls_per_reply], calls[turn.bounds.calls_per_reply :]
     past = _past(turn)
-    number = sum(1 for _ in turn.models())
+    number, done = len(turn.models()), len(turn.tools())
     steps: list[ToolStep] = []
     kinds: list[tuple[ToolCall, Kind]] = []
     for index, call in enumerate(kept):
-        kind, result = _judge(turn, past, number, call, tools)
-        past.append(Past(canonical(call), number, result.content if result else None, kind in WARNED))
+        kind, result = _judge(turn, past, number, done + index, call, tools)
+        past.append(Past(call, number, result.content if result else None, kind in WARNED))
         kinds.append((call, kind))
         ended_at = None if result is None else reply.ended
         steps.append(ToolStep(f"{reply.key}.t{index}", call, reply.ended, result, ended_at))
@@ -56,14 +56,14 @@ def take_up(turn: Turn, reply: ModelStep, tools: Mapping[str, Tool]) -> Taken:
 
 
 def _judge(
-    turn: Turn, past: list[Past], number: int, call: ToolCall, tools: Mapping[str, Tool]
+    turn: Turn, past: list[Past], number: int, done: int, call: ToolCall, tools: Mapping[str, Tool]
 ) -> tuple[Kind, ToolResult | None]:
     verdict = judge(past, call, number)
     if verdict.kind == "ended":
         return "ended", not_run(call, "the turn ends here: the same calls were repeated")
     if verdict.kind != "run":
         return verdict.kind, ToolResult(call, verdict.content, verdict.kind)
-    if len(past) >= turn.bounds.tool_calls:
+    if done >= turn.bounds.tool_calls:
         return "too_many", not_run(call, f"the limit of {turn.bounds.tool_calls} tool calls is reached; answer now")
     if call.name not in tools:
         return "unknown_tool", unknown_tool(call, tools.keys())
@@ -71,17 +71,24 @@ def _judge(
 
 
 def _past(turn: Turn) -> list[Past]:
-    """The turn's calls so far, each with the number of its reply."""
-    past: list[Past] = []
+    """Those of the turn's calls so far that count: the last ones, and the warned. Each has the number of its reply."""
+    asked: list[tuple[int, ToolStep]] = []
     number = -1
     for step in turn.steps:
         if isinstance(step, ModelStep):
             number += 1
         else:
-            result = step.result
-            warned = result is not None and result.error_type in WARNED
-            past.append(Past(canonical(step.call), number, result.content if result else None, warned))
-    return past
+            asked.append((number, step))
+    old = len(asked) - WINDOW
+    return [_as_past(*each) for place, each in enumerate(asked) if place >= old or _warned(each[1])]
+
+
+def _as_past(number: int, step: ToolStep) -> Past:
+    return Past(step.call, number, step.result.content if step.result else None, _warned(step))
+
+
+def _warned(step: ToolStep) -> bool:
+    return step.result is not None and step.result.error_type in WARNED
 
 
 def _stopped(steps: list[ToolStep]) -> list[ToolStep]:

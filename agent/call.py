@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import uuid_utils
 
 from agent import capture, charge
 from agent.charge import Ended, Hold
+from agent.conversing import Conversing
 from agent.journal import Journal
 from agent.models import retries, routes
 from agent.models.failures import broken
-from agent.models.input_bound import LastCall
+from agent.models.input_bound import counted
 from agent.models.protocol import Arrived, Billed, CallFailed
 from agent.money.account import Granted, Refused, turn_limit
 from agent.question import Question, question
@@ -31,51 +32,31 @@ from telemetry.attempt import Attempt
 from telemetry.spans import ChatSpan
 
 
-@dataclass(slots=True)
-class Conversing:
-    """What is known of a turn while it runs: how far it has come, every attempt so far, and the last real count per
-    model. `handed_back`: a turn that is cancelled now is not ended, another process goes on with it."""
-
-    stream: bool
-    trace_id: str = ""
-    turn: Turn | None = None
-    handed_back: bool = False
-    attempts: list[Attempt] = field(default_factory=list)
-    last: dict[str, LastCall] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class Called:
-    """How a call ended: a reply of `model`, or what stood in its way. `settle`: what is still to be booked.
-    `began`: Unix microseconds."""
+    """How a call ended: a reply of `model`, or what stood in its way. `began`: Unix microseconds."""
 
     model: str
     began: int
     reply: Reply | None = None
     failure: CallFailed | None = None
     refused: Refused | None = None
-    settle: Settle | None = None
 
 
 async def call(agent: Agent, turn: Turn, ask: Ask, journal: Journal, so_far: Conversing, emit: Emit) -> Called:
     """Asks the models of the chain until one replies or none may be asked. Raises what the journal raises.
 
-    When it is cancelled, the attempt under way is settled before the cancellation goes on.
+    However it ends, what its last attempt cost is in `journal.unsettled`.
     """
     calling = _Calling(agent, turn, ask, journal, so_far, emit)
     try:
-        called = await calling.run()
-    except BaseException:
-        if calling.unsettled:
-            await asyncio.shield(journal.settle(calling.unsettled))
-        raise
+        return await calling.run()
     finally:
         agent.services.pulse.live.difference_update(calling.holds)
-    return replace(called, settle=calling.unsettled)
 
 
 class _Calling:
-    """A call under way. `unsettled`: the end of an attempt that no transaction has booked yet."""
+    """A call under way. `holds` are the attempts that it was granted."""
 
     def __init__(self, agent: Agent, turn: Turn, ask: Ask, journal: Journal, so_far: Conversing, emit: Emit) -> None:
         self.agent = agent
@@ -85,7 +66,6 @@ class _Calling:
         self.so_far = so_far
         self.emit = emit
         self.telemetry = agent.services.telemetry
-        self.unsettled: Settle | None = None
         self.holds: list[str] = []
 
     async def run(self) -> Called:
@@ -114,9 +94,8 @@ class _Calling:
     async def _one_model(self, target: Target) -> Called:
         """A call in the narrow sense: one span. What is refused before it is made has none."""
         began = time.time_ns() // 1000
-        last = self.so_far.last.get(target.name)
         try:
-            asked = await question(self.agent, target, self.turn, self.ask, last, self.so_far.stream)
+            asked = await question(self.agent, target, self.turn, self.ask, self.so_far)
         except CallFailed as failure:
             return Called(target.name, began, failure=failure)
         hold = await self._reserve(asked, number=1)
@@ -129,8 +108,8 @@ class _Calling:
                 answer, refused = await self._attempts(asked, hold, attempts, span)
             finally:
                 if attempts:
-                    span.finish(*attempts)
-                capture.of_call(self.agent, asked, answer if isinstance(answer, Reply) else None, span)
+                    span.finish(*attempts, failure=_cause(answer) if isinstance(answer, CallFailed) else None)
+                capture.of_call(self.agent, asked, answer, span)
         if isinstance(answer, Reply):
             return Called(target.name, began, reply=answer)
         return Called(target.name, began, failure=answer, refused=refused)
@@ -162,7 +141,7 @@ class _Calling:
     async def _attempt(
         self, asked: Question, hold: Hold, attempts: list[Attempt], span: ChatSpan
     ) -> Reply | CallFailed:
-        """One HTTP request. Whatever happens, what it costs is known afterwards and waits in `unsettled`."""
+        """One HTTP request. Whatever happens, what it costs is known afterwards and waits in `journal.unsettled`."""
         arrived = Arrived()
         started, clock = time.time_ns() // 1000, time.perf_counter()
         ended = None
@@ -177,8 +156,9 @@ class _Calling:
                 arrived=arrived,
             )
             ended = Ended(started, time.perf_counter() - clock, reply)
-            if reply.usage and reply.usage.input_tokens is not None:
-                self.so_far.last[asked.target.name] = LastCall(asked.draft, reply.usage.input_tokens)
+            before = self.so_far.last.get(asked.target.name)
+            if last := counted(before, asked.draft, asked.input_tokens, reply):
+                self.so_far.last[asked.target.name] = last
             return reply
         except CallFailed as failure:
             ended = Ended(started, time.perf_counter() - clock, failure.reply, failure.error_type, failure.billed)
@@ -202,7 +182,7 @@ class _Calling:
 
     def _record(self, settle: Settle, attempts: list[Attempt], span: ChatSpan) -> None:
         """The one place from which an attempt goes to span, metrics and turn; the ledger gets the same value."""
-        self.unsettled = settle
+        self.journal.unsettled = settle
         attempts.append(settle.attempt)
         self.so_far.attempts.append(settle.attempt)
         self.telemetry.metrics.attempt(settle.attempt, span.exemplar)
@@ -221,14 +201,13 @@ class _Calling:
             minimum=min(asked.cap, asked.target.model.config.minimal_answer),
             limits=(*self.agent.services.limits, turn_limit(self.turn.id, self.turn.bounds.usd_per_turn)),
         )
-        grant = await self.journal.write(self.turn, settle=self.unsettled, reserve=ask)
-        self.unsettled = None
+        grant = await self.journal.write(self.turn, reserve=ask)
         if isinstance(grant, Granted):
             self.holds.append(ask.attempt)
             self.agent.services.pulse.live.add(ask.attempt)
             return Hold(ask.attempt, number, grant)
         assert grant
-        self.telemetry.metrics.refusal(grant.budget, "total")
+        self.telemetry.metrics.refusal(grant.budget, "turn" if grant.budget == "turn" else "total")
         return grant
 
     def _remaining(self) -> float:
@@ -236,3 +215,7 @@ class _Calling:
 
     async def _show(self, text: str) -> None:
         await self.emit(TextDelta(text))
+
+
+def _cause(failed: CallFailed) -> BaseException:
+    return failed.__cause__ or failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from agent.models.protocol import CallFailed
 from agent.question import Question
 from agent.runtime import Agent
 from agent.turn import Turn
@@ -11,13 +12,14 @@ from agent.types import Json, Message, Reply
 from telemetry.spans import AgentSpan, ChatSpan
 
 
-def of_call(agent: Agent, asked: Question, reply: Reply | None, span: ChatSpan) -> None:
-    """What a model was sent, and what it answered where it did."""
+def of_call(agent: Agent, asked: Question, answer: Reply | CallFailed | None, span: ChatSpan) -> None:
+    """What a model was sent, and what it answered as far as that arrived."""
     if not agent.services.telemetry.spans.captures_content:
         return
+    reply = answer.reply if isinstance(answer, CallFailed) else answer
     said = (Message("system", asked.request.system), *asked.request.messages)
     answered = (reply.message,) if reply else ()
-    reason = reply.finish_reasons[0] if reply else "error"
+    reason = reply.finish_reasons[0] if reply and reply.finish_reasons else "error"
     tools = tuple(_definitions(agent)) if asked.request.tools else ()
     span.content(said, answered, reason, tools, agent.variables)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
 from agent.models.estimate import count
 from agent.models.protocol import Billed
 from agent.money.account import Granted
-from agent.money.tariff import Tariff
+from agent.money.tariff import UNPRICED, Tariff
 from agent.store.work import Settle
 from agent.types import Reply
 from telemetry.attempt import Attempt, Call
 from telemetry.pricing import Cost
 from telemetry.usage import Usage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,12 @@ def settle(
     if cost is None:
         usage = usage or estimate
         cost = Cost(bound, "estimated" if estimate else "unknown", "bound")
+    if cost is UNPRICED:
+        log.warning(
+            "attempt %s: another model than %s, which is free, has answered; nobody knows its price",
+            hold.id,
+            call.model,
+        )
     attempt = Attempt(
         id=hold.id,
         call=call,

@@ -10,7 +10,8 @@ import orjson
 from agent.money.account import Granted, Refused
 from agent.store.store import Store
 from agent.store.tx import Row
-from agent.store.work import Begin, Conflict, Fence, Finish, Reserve, Settle, StepRow, Work
+from agent.store.work import Begin, Conflict, Fence, Finish, Known, Reserve, Settle, StepRow, Work
+from agent.to_its_end import to_its_end
 from agent.turn import End, ModelStep, Step, ToolStep, Turn
 from agent.types import Message, ToolCall, ToolResult
 
@@ -22,29 +23,37 @@ class TakenOver(Exception):
 
 
 class NotBegun(Exception):
-    """The turn was not accepted: another one is open in its conversation, or the conversation has gone on."""
+    """The turn was not accepted; `Conflict` says why, `Done` what goes with which."""
 
-    def __init__(self, conflict: Conflict) -> None:
+    def __init__(self, conflict: Conflict, known: Known | None, retry_after: float | None) -> None:
         super().__init__(conflict)
         self.conflict = conflict
+        self.known = known
+        self.retry_after = retry_after
 
 
 class Journal:
-    """Writes a turn's steps, each once. `begin` is written with the first of them where the turn is a new one."""
+    """Writes a turn's steps, each once. `begin` is written with the first of them where the turn is a new one.
+
+    `unsettled`: the end of an attempt that is still to be booked; whatever is written next books it, too. `ended`: the
+    end that is in the store.
+    """
 
     def __init__(self, store: Store, fence: Fence, begin: Begin | None = None, written: Sequence[Step] = ()) -> None:
         self._store = store
         self._fence = fence
         self._begin = begin
         self._written = {step.key: _state(step) for step in written}
-        self.ended = False
+        self.unsettled: Settle | None = None
+        self.ended: End | None = None
 
     async def write(
-        self, turn: Turn, *, settle: Settle | None = None, reserve: Reserve | None = None, end: End | None = None
+        self, turn: Turn, *, reserve: Reserve | None = None, end: End | None = None
     ) -> Granted | Refused | None:
-        """Commits all of the turn that is not in the store yet, with the end of a hold, a new hold, or the turn's end.
+        """Commits all of the turn that is not in the store yet, with a new hold, or the turn's end.
 
-        Raises `TakenOver`, `NotBegun` and `StoreError`; a settle is booked or will be in any case.
+        Raises `TakenOver`, `NotBegun` and `StoreError`; what was unsettled is booked or will be in any case. Who is
+        cancelled while the end is written hears of it when it is known whether the turn has ended.
         """
         fresh = [
             (place, step, state)
@@ -54,26 +63,31 @@ class Journal:
         work = Work(
             fence=self._fence,
             begin=self._begin,
-            settle=settle,
+            settle=self.unsettled,
             steps=tuple([self._row(*new) for new in fresh]),
             reserve=reserve,
-            finish=None if end is None else Finish(end.outcome, end.text),
+            finish=None if end is None else _finish(end),
         )
         # Now, not when it is done: who is cancelled meanwhile hands in the turn's end behind it. Whoever hears of a
         # failure writes no more.
-        self._begin = None
+        self._begin = self.unsettled = None
         self._written.update({step.key: state for _, step, state in fresh})
+        return await self._commit(work) if end is None else await to_its_end(self._commit(work, end))
+
+    async def _commit(self, work: Work, end: End | None = None) -> Granted | Refused | None:
         done = await self._store.do(work)
         if done.conflict:  # before the fence: a turn that was never begun has none that could stand
-            raise NotBegun(done.conflict)
+            raise NotBegun(done.conflict, done.known, done.retry_after)
         if done.fenced:
             raise TakenOver
-        self.ended = end is not None
+        self.ended = end
         return done.grant
 
-    async def settle(self, settle: Settle) -> None:
-        """Books an attempt of a turn that goes no further here."""
-        await self._store.do(Work(settle=settle))
+    async def settle(self) -> None:
+        """Books the last attempt of a turn that goes no further here."""
+        settle, self.unsettled = self.unsettled, None
+        if settle:
+            await self._store.do(Work(settle=settle))
 
     def _row(self, position: int, step: Step, state: State) -> StepRow:
         return StepRow(
@@ -88,6 +102,10 @@ class Journal:
             answered_at=step.ended,
             answers=step.key in self._written,
         )
+
+
+def _finish(end: End) -> Finish:
+    return Finish(end.outcome, end.text, end.reason, None if end.refused is None else end.refused.detail())
 
 
 def _state(step: Step) -> State:

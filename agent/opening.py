@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 import uuid_utils
 
+from agent.config import Bounds
 from agent.config.load import Config
+from agent.journal import NotBegun
+from agent.memory import given
+from agent.memory.given import Given
 from agent.memory.window import history
 from agent.runtime import Agent
 from agent.store import conversations
 from agent.store.conversations import Conversation
 from agent.store.store import Store
 from agent.store.tx import Tx
-from agent.store.work import Begin
+from agent.store.work import Begin, Key, Pace
 from agent.turn import Pin, Turn
 from agent.types import Caller, Message
 
@@ -35,25 +39,53 @@ class PromptChanged(CallerError):
     """The version that the conversation was given has another text now, or is gone."""
 
 
+class TurnKnown(CallerError):
+    """The caller's key has begun `turn` already, when what was asked had this `digest`."""
+
+    def __init__(self, turn: str, digest: str) -> None:
+        super().__init__(f"this key has already begun turn {turn}")
+        self.turn = turn
+        self.digest = digest
+
+
+class TooFast(CallerError):
+    """The caller begins too many turns a minute; in `retry_after` seconds it may begin one."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"too many turns were begun in the last minute; try again in {retry_after:.1f} s")
+        self.retry_after = retry_after
+
+
+class TooMany(CallerError):
+    """The caller has too many turns open."""
+
+    def __init__(self) -> None:
+        super().__init__("too many turns are open; try again when one has ended")
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a caller wants. `conversation` goes on with an earlier one."""
+    """What a caller wants. `conversation` goes on with an earlier one. `before`: messages that a client keeps itself,
+    said after those of the conversation. `max_output_tokens` lowers the turn's bound, never raises it. `key`: the same
+    one begins the same turn once. `pace`: how fast this caller may begin turns."""
 
     text: str
     caller: Caller
     conversation: str | None = None
+    before: tuple[Message, ...] = ()
+    max_output_tokens: int | None = None
+    key: Key | None = None
+    pace: Pace | None = None
 
 
-def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> Turn:
+async def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> Turn:
     """The turn, not accepted yet. Raises `CallerError`."""
-    turn_id = str(uuid_utils.uuid7())
-    text = _unicode(asked.text)
     if asked.conversation is None:
         version = config.newest_prompt(config.agents.agents[agent.name].prompt)
         pin = Pin(version.name, str(version.version), version.digest)
-        return _turn(agent, asked.caller, turn_id, str(uuid_utils.uuid7()), 0, pin, text, ())
+        return _turn(agent, asked, str(uuid_utils.uuid7()), 0, pin, ())
     conversation_id = _unicode(asked.conversation)
-    found = store.read(lambda tx: conversations.read(tx, conversation_id))
+    found = await store.read(lambda tx: conversations.read(tx, conversation_id))
     if found is None or found.erased_at or not _may_go_on(found, asked.caller):
         raise NoSuchConversation(f"no conversation {conversation_id}")
     if found.agent != agent.name:
@@ -67,9 +99,9 @@ def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> Turn:
 
     def said(tx: Tx) -> Turn:
         messages = history(tx, conversation_id)
-        return _turn(agent, asked.caller, turn_id, conversation_id, found.turns, pin, text, messages)
+        return _turn(agent, asked, conversation_id, found.turns, pin, messages)
 
-    return store.read(said)
+    return await store.read(said)
 
 
 def _may_go_on(found: Conversation, caller: Caller) -> bool:
@@ -83,30 +115,31 @@ def _unicode(text: str) -> str:
 
 
 def _turn(
-    agent: Agent,
-    caller: Caller,
-    turn_id: str,
-    conversation_id: str,
-    ordinal: int,
-    pin: Pin,
-    text: str,
-    messages: tuple[Message, ...],
+    agent: Agent, asked: Asked, conversation_id: str, ordinal: int, pin: Pin, messages: tuple[Message, ...]
 ) -> Turn:
+    bounds = capped(agent.bounds, asked.max_output_tokens)
     return Turn(
-        id=turn_id,
+        id=str(uuid_utils.uuid7()),
         conversation_id=conversation_id,
         ordinal=ordinal,
         agent=agent.name,
-        caller=caller,
+        caller=asked.caller,
         prompt=pin,
-        input=text,
-        history=messages,
-        bounds=agent.bounds,
-        deadline=time.monotonic() + agent.bounds.deadline_seconds,
+        input=_unicode(asked.text),
+        history=(*messages, *asked.before),
+        bounds=bounds,
+        deadline=time.monotonic() + bounds.deadline_seconds,
     )
 
 
-def begin(turn: Turn, traceparent: str | None) -> Begin:
+def capped(bounds: Bounds, max_output_tokens: int | None) -> Bounds:
+    """Never with a higher cap than the agent's own."""
+    if max_output_tokens is None or max_output_tokens >= bounds.output_tokens:
+        return bounds
+    return bounds.model_copy(update={"output_tokens": max_output_tokens})
+
+
+def begin(turn: Turn, asked: Asked, traceparent: str | None) -> Begin:
     return Begin(
         turn=turn.id,
         conversation=turn.conversation_id,
@@ -119,4 +152,20 @@ def begin(turn: Turn, traceparent: str | None) -> Begin:
         input=turn.input,
         deadline=int(turn.bounds.deadline_seconds * 1e6),
         traceparent=traceparent,
+        request=given.write(Given(asked.before, asked.max_output_tokens)),
+        key=asked.key,
+        pace=asked.pace,
     )
+
+
+def declined(asked: Asked, why: NotBegun) -> CallerError:
+    """What a caller hears of a turn that was not begun."""
+    if why.conflict == "known":
+        assert why.known
+        return TurnKnown(why.known.turn, why.known.digest)
+    if why.conflict == "rate":
+        assert why.retry_after is not None
+        return TooFast(why.retry_after)
+    if why.conflict == "crowded":
+        return TooMany()
+    return ConversationBusy(f"another turn is open in conversation {asked.conversation}; try again when it has ended")

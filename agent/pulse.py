@@ -20,6 +20,7 @@ from agent.store.errors import StoreError
 from agent.store.gauges import Gauges
 from agent.store.store import Store
 from agent.store.tx import Tx
+from agent.to_its_end import to_its_end
 from telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ class _Due:
 
     beat: float
     reap: float
+
+
+class _ClockSet(Exception):
+    """The store's clock has gone on by another time than the boot clock."""
 
 
 class Pulse:
@@ -50,6 +55,7 @@ class Pulse:
         self._loop = asyncio.get_running_loop()
         self._expiring: asyncio.Task[None] | None = None
         self._good_until = store.entered + store.lease.length - store.lease.margin
+        self._apart: float | None = None
         self._beaten = asyncio.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
@@ -60,9 +66,14 @@ class Pulse:
         self._on_queued, self._on_dead = on_queued, on_dead
         if not self._store.in_memory:
             self._thread.start()
+            self._expire()  # a command is often over before the thread comes to it
 
     async def stop(self) -> None:
+        """Ends the beat; once this is over, cancelled or not, nothing of it is at the store."""
         self._stop.set()
+        await to_its_end(self._stopped())
+
+    async def _stopped(self) -> None:
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
         if self._expiring:
@@ -71,16 +82,17 @@ class Pulse:
     async def guard(self, time_limit: float) -> bool:
         """Waits until this process's lease is surely good: the last thing before a request leaves or a tool runs. False
         where that took over `time_limit` seconds."""
-        if self._good():
+        if self.good():
             return True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(time_limit):
-                while not self._good():
+                while not self.good():
                     self._beaten.clear()
                     await self._beaten.wait()
-        return self._good()
+        return self.good()
 
-    def _good(self) -> bool:
+    def good(self) -> bool:
+        """Whether others surely take this process for alive: it may make a paid call or run a tool."""
         return self._store.in_memory or boot_time() <= self._good_until
 
     def _run(self) -> None:
@@ -99,6 +111,10 @@ class Pulse:
                 if now >= due.reap:
                     self._reap()
                     due.reap = now + lease.reap
+            except _ClockSet:
+                log.warning("pulse: the clock of the store was set; no process is declared dead for %g s", lease.length)
+                self._apart = None
+                due.beat, due.reap = now, boot_time() + lease.length
             except StoreError as error:
                 log.warning("pulse: %s", error)
             except Exception:  # the edge: without its pulse this process is declared dead
@@ -107,16 +123,27 @@ class Pulse:
             self._refresh()
 
     def _beat(self, now: float) -> bool:
-        store = self._store
-        alive = store.pulse(lambda tx: workers.beat(tx, store.worker, tuple(self.live), store.lease.micros))
+        alive = self._store.pulse(self._renew)
         if alive:
-            self._good_until = now + store.lease.length - store.lease.margin
+            self._good_until = now + self._store.lease.length - self._store.lease.margin
             self._tell(self._beaten.set)
         else:
             log.error("this process was declared dead: its lease ran out, and its turns go on elsewhere")
             self._tell(self._on_dead)
             self._stop.set()
         return alive
+
+    def _renew(self, tx: Tx) -> bool:
+        self._compare_clocks(tx)
+        return workers.beat(tx, self._store.worker, tuple(self.live), self._store.lease.micros)
+
+    def _compare_clocks(self, tx: Tx) -> None:
+        """Leases are kept by the store's clock. Once it was set, all of them say something else than they were to,
+        until everybody has beaten by the new time. Raises `_ClockSet`."""
+        apart = tx.now() / 1e6 - boot_time()
+        if self._apart is not None and abs(apart - self._apart) > self._store.lease.margin:
+            raise _ClockSet
+        self._apart = apart
 
     def _reap(self) -> None:
         if self._store.pulse(self._reap_and_look):
@@ -127,11 +154,10 @@ class Pulse:
         self._store.checkpoint()
 
     def _refresh(self) -> None:
-        """Batch by batch, outside any write lock: at the first time the ledger may be long."""
-        while self._store.look(self.gauges.refresh) and not self._stop.is_set():
-            pass
+        self._store.look(self.gauges.refresh)
 
     def _reap_and_look(self, tx: Tx) -> bool:
+        self._compare_clocks(tx)
         workers.reap(tx)
         workers.let_go(tx, self._store.worker, self.turns)
         return bool(turns.queued(tx, tx.now()))
@@ -143,13 +169,12 @@ class Pulse:
 
     async def _expire_now(self) -> None:
         try:
-            done = await self._store.expire()
+            while expired := (await self._store.expire()).expired:
+                for attempt in expired:
+                    self._metrics.expired(attempt)
+                    log.warning("hold of attempt %s expired: its owner is gone; charged at its bound", attempt.id)
         except StoreError as error:
             log.warning("pulse: holds could not be expired: %s", error)
-            return
-        for attempt in done.expired:
-            self._metrics.expired(attempt)
-            log.warning("hold of attempt %s expired: its owner is gone; charged at its bound", attempt.id)
 
     def _tell(self, what: Callable[[], object] | None) -> None:
         if what and not self._loop.is_closed():

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import uuid_utils
 
+from agent.conversing import Conversing
 from agent.models.estimate import count
-from agent.models.input_bound import LastCall, tightened
+from agent.models.input_bound import tightened
 from agent.models.protocol import CallFailed, Draft, Request
 from agent.money.account import Price
 from agent.runtime import Agent, Target
@@ -41,12 +42,13 @@ class Question:
     cap: int
 
 
-async def question(agent: Agent, target: Target, turn: Turn, ask: Ask, last: LastCall | None, stream: bool) -> Question:
+async def question(agent: Agent, target: Target, turn: Turn, ask: Ask, so_far: Conversing) -> Question:
     """Raises `CallFailed` where the conversation doesn't fit the model's window, or the model has no price today."""
     config = target.model.config
-    asked = request(agent, turn, ask, stream)
-    draft = target.model.encode(asked)
-    tokens = tightened(draft, config, last)
+    asked = request(agent, turn, ask, so_far)
+    draft = target.model.encode(asked, so_far.drafts.get(target.name))
+    so_far.drafts[target.name] = asked, draft
+    tokens = tightened(draft, config, so_far.last.get(target.name))
     cap = min(turn.bounds.output_tokens, config.output_cap)
     if tokens + cap > config.context_window:
         cap = min(cap, await _room(target, draft))
@@ -55,18 +57,18 @@ async def question(agent: Agent, target: Target, turn: Turn, ask: Ask, last: Las
         price = target.tariff.bound(tokens, priced_at)
     except PricingError as error:
         raise CallFailed("bad_request", "no_price", str(error), billed="no") from error
-    return Question(target, asked, draft, _call(agent, target, turn, ask, stream), tokens, price, priced_at, cap)
+    return Question(target, asked, draft, _call(agent, target, turn, ask, so_far.stream), tokens, price, priced_at, cap)
 
 
-def request(agent: Agent, turn: Turn, ask: Ask, stream: bool) -> Request:
-    system = agent.prompts[turn.prompt.digest]
+def request(agent: Agent, turn: Turn, ask: Ask, so_far: Conversing) -> Request:
+    system, messages = agent.prompts[turn.prompt.digest], so_far.transcript.of(turn)
     if not ask.closing:
-        return Request(system, turn.messages(), agent.tools.encoded, len(agent.tools.tools), stream)
+        return Request(system, messages, agent.tools.encoded, len(agent.tools.tools), so_far.stream)
     system += (
         f"\n\nYou have reached {CLOSING[ask.closing]} of this turn: there are no more tools. "
         "Answer now with what you have found out, and say what is still open."
     )
-    return Request(system, turn.messages(), stream=stream)
+    return Request(system, messages, stream=so_far.stream)
 
 
 async def _room(target: Target, draft: Draft) -> int:

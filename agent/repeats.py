@@ -21,14 +21,18 @@ _CYCLES = (2, 3)
 class Past:
     """A call of the turn, whether it ran, was refused, was invalid or named no tool.
 
-    `call` is its canonical form, `reply` the number of the model's reply that asked for it. `content` is what the
+    `asked` is the call, `reply` the number of the model's reply that asked for it. `content` is what the
     model was told: for a warned call the warning, None while it has no answer.
     """
 
-    call: str
+    asked: ToolCall
     reply: int
     content: str | None = None
     warned: bool = False
+
+    @property
+    def call(self) -> str:
+        return canonical(self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Verdict:
 _RUN = Verdict("run")
 
 
-@lru_cache(256)  # of a turn's earlier calls it is asked again with every reply
+@lru_cache(256)  # of the calls in the window it is asked again with every reply
 def canonical(call: ToolCall) -> str:
     """The same text for the same call: keys sorted, white space and escapes gone, no arguments as `{}`.
 
@@ -55,8 +59,7 @@ def canonical(call: ToolCall) -> str:
         return _compact([call.name, "not JSON", text])
 
 
-def _compact(value: Sequence[object]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+_compact = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def judge(earlier: Sequence[Past], call: ToolCall, reply: int) -> Verdict:

@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent import capture
-from agent.call import Called, Conversing
+from agent.conversing import Conversing
 from agent.journal import Journal, NotBegun, TakenOver
-from agent.loop import Ended, run
-from agent.money.account import Refused
+from agent.loop import run
 from agent.runtime import Agent
 from agent.store.errors import StoreError
-from agent.turn import Turn
-from agent.types import STAND_IN, Emit, Outcome, TurnResult
+from agent.turn import End, Turn
+from agent.types import STAND_IN, Emit, TurnResult
 from telemetry.attempt import Attempt
-from telemetry.events import qualified_name
+from telemetry.failure import error_type
 from telemetry.spans import AgentSpan
 from telemetry.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over attempts: tokens that providers reported, nano-dollars charged."""
+    """Sums over attempts: tokens that providers reported (None: none did), nano-dollars charged, calls made."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     cost: int = 0
+    calls: int = 0
+    cache_read_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
     def plus(self, attempts: Sequence[Attempt]) -> Totals:
-        measured = [a.usage for a in attempts if a.usage and a.cost.quality == "measured"]
+        reported = [usage for a in attempts if (usage := a.reported) is not None]
         return Totals(
-            self.input_tokens + sum(usage.input_tokens or 0 for usage in measured),
-            self.output_tokens + sum(usage.output_tokens or 0 for usage in measured),
+            _sum([self.input_tokens, *(usage.input_tokens for usage in reported)]),
+            _sum([self.output_tokens, *(usage.output_tokens for usage in reported)]),
             self.cost + sum(a.cost.nano_usd for a in attempts),
+            self.calls + len({a.call.id for a in attempts}),
+            _sum([self.cache_read_tokens, *(usage.cache_read_tokens for usage in reported)]),
+            _sum([self.reasoning_tokens, *(usage.reasoning_tokens for usage in reported)]),
         )
 
 
+def _sum(counts: Sequence[int | None]) -> int | None:
+    stated = [count for count in counts if count is not None]
+    return sum(stated) if stated else None
+
+
 NOTHING = Totals()
+NEVER_RAN = frozenset({"not_run", "unknown_tool", "same", "cycle"})
+"""The `error_type` of tool calls that were answered without being run."""
 
 
 async def run_turn(
@@ -65,109 +76,83 @@ async def run_turn(
         traceparent=traceparent,
     )
     telemetry.metrics.turn_started(agent.name)
-    ended: Ended | None = None
-    outcome: Outcome | None = None
+    so_far.turn = turn
+    journal: Journal | None = None
+    cut: BaseException | None = None
     try:
         with opened as span:
             so_far.trace_id = span.trace_id
+            journal = open_journal(span.traceparent)
             try:
-                ended = await run(agent, turn, open_journal(span.traceparent), so_far, emit)
-                outcome = ended.outcome
+                await run(agent, turn, journal, so_far, emit)
             except (TakenOver, NotBegun, StoreError):
                 raise
-            except BaseException as error:
-                if so_far.handed_back:
-                    span.fail("handed_back")
-                else:
-                    outcome = "cancelled"
-                    span.fail(outcome if isinstance(error, asyncio.CancelledError) else qualified_name(error))
-                raise
+            except BaseException as error:  # noqa: BLE001 - raised again below, when the span has said how it ended
+                cut = error
+                if journal.ended is None or journal.ended.outcome == "cancelled":
+                    span.fail("handed_back" if so_far.handed_back else error_type(error))
             finally:
                 totals = before.plus(so_far.attempts)
-                if outcome:
-                    _close(agent, span, turn, ended, outcome, so_far, totals)
+                if journal.ended:
+                    _close(agent, span, turn, journal.ended, so_far, totals)
     finally:
         telemetry.metrics.turn_ended(agent.name)
-        if outcome:
-            _count(agent, so_far.turn or turn, outcome, time.perf_counter() - started, totals, span)
-    return _result(ended, so_far, totals, time.perf_counter() - started)
+        if journal and journal.ended:
+            _count(agent, so_far.turn, journal.ended, time.perf_counter() - started, totals, span)
+    if cut:
+        raise cut
+    assert journal.ended
+    return _result(so_far.turn, journal.ended, so_far, totals, time.perf_counter() - started)
 
 
-def _close(
-    agent: Agent,
-    span: AgentSpan,
-    turn: Turn,
-    ended: Ended | None,
-    outcome: Outcome,
-    so_far: Conversing,
-    totals: Totals,
-) -> None:
+def _close(agent: Agent, span: AgentSpan, turn: Turn, end: End, so_far: Conversing, totals: Totals) -> None:
     reasons = next((a.finish_reasons for a in reversed(so_far.attempts) if a.finish_reasons), ())
     span.finish(
-        outcome,
+        end.outcome,
         cost_nano_usd=totals.cost,
         finish_reasons=reasons,
         input_tokens=totals.input_tokens,
         output_tokens=totals.output_tokens,
     )
-    if ended and outcome != "answered":
-        failure = ended.called.failure if ended.called else None
-        span.fail(failure.error_type if outcome == "provider_failed" and failure else outcome)
-    capture.of_turn(agent, turn, ended.text if ended else None, span)
+    if end.error_type:
+        span.fail(end.error_type)
+    capture.of_turn(agent, turn, end.text, span)
 
 
-def _count(agent: Agent, turn: Turn, outcome: Outcome, seconds: float, totals: Totals, span: AgentSpan) -> None:
+def _count(agent: Agent, turn: Turn, end: End, seconds: float, totals: Totals, span: AgentSpan) -> None:
     agent.services.telemetry.metrics.turn(
         agent=agent.name,
         prompt=(turn.prompt.name, turn.prompt.version),
-        outcome=outcome,
+        outcome=end.outcome,
         cost_nano_usd=totals.cost,
         duration=seconds,
-        inference_calls=sum(1 for _ in turn.models()),
-        tool_calls=sum(1 for _ in turn.tools()),
-        error_type=None if outcome == "answered" else outcome,
+        inference_calls=totals.calls,
+        tool_calls=sum(1 for step in turn.tools() if step.result and step.result.error_type not in NEVER_RAN),
+        error_type=span.error_type,
         exemplar=span.exemplar,
     )
 
 
-def _result(ended: Ended, so_far: Conversing, totals: Totals, seconds: float) -> TurnResult:
-    turn = ended.turn
+def _result(turn: Turn, end: End, so_far: Conversing, totals: Totals, seconds: float) -> TurnResult:
     return TurnResult(
         turn_id=turn.id,
         conversation_id=turn.conversation_id,
         trace_id=so_far.trace_id,
         agent=turn.agent,
-        outcome=ended.outcome,
-        text=ended.text,
-        reason=reason(ended.outcome, ended.called),
-        usage=Usage(totals.input_tokens, totals.output_tokens),
+        outcome=end.outcome,
+        text=end.text,
+        reason=end.reason,
+        usage=Usage(
+            totals.input_tokens,
+            totals.output_tokens,
+            totals.cache_read_tokens,
+            reasoning_tokens=totals.reasoning_tokens,
+        ),
         cost_nano_usd=totals.cost,
         prompt_name=turn.prompt.name,
         prompt_version=turn.prompt.version,
         models=tuple(dict.fromkeys(step.model for step in turn.models())),
         stand_in=any(attempt.system_fingerprint == STAND_IN for attempt in so_far.attempts),
         seconds=seconds,
+        refused=end.refused,
     )
-
-
-def reason(outcome: Outcome, called: Called | None) -> str | None:
-    """Why there is no answer, in words for whoever asked."""
-    if outcome == "answered":
-        return None
-    why = [f"{called.model}: {called.failure}"] if called and called.failure else []
-    why += [_no(called.refused)] if called and called.refused else []
-    if why:
-        return "; ".join(why)
-    return {
-        "limit_steps": "the limit of steps was reached",
-        "limit_tools": "the limit of tool calls was reached",
-        "limit_time": "the deadline was reached",
-        "limit_tokens": "the answer was cut at the limit of output tokens",
-        "repeating": "the model went on repeating the same tool calls",
-        "content_filtered": "the provider filtered the answer",
-    }.get(outcome, outcome)
-
-
-def _no(refused: Refused) -> str:
-    usd = [f"${amount / 1e9:.6f}" for amount in (refused.limit, refused.charged, refused.held, refused.asked)]
-    return f"budget {refused.budget}: limit {usd[0]}, charged {usd[1]}, held {usd[2]}; this call asked for {usd[3]}"

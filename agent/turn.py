@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from agent import bounds as limits
 from agent.config import Bounds
+from agent.money.account import Refused
 from agent.types import Caller, Message, Outcome, ToolCall, ToolResult
 
 
@@ -64,10 +65,14 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The turn is over; `text` is what the user gets, None where there is nothing to show."""
+    """The turn is over; `text` is what the user gets, None where there is nothing to show. `reason` says what stood in
+    the way of an answer, `refused` has the numbers where it was a budget, `error_type` is its name for the operator."""
 
     outcome: Outcome
     text: str | None
+    reason: str | None = None
+    refused: Refused | None = None
+    error_type: str | None = None
 
 
 Act: TypeAlias = Ask | Use | End
@@ -102,16 +107,15 @@ class Turn:
 
     # --- what it has done ---
 
-    def models(self) -> Iterator[ModelStep]:
-        return (step for step in self.steps if isinstance(step, ModelStep))
+    def models(self) -> list[ModelStep]:
+        return [step for step in self.steps if isinstance(step, ModelStep)]
 
-    def tools(self) -> Iterator[ToolStep]:
-        return (step for step in self.steps if isinstance(step, ToolStep))
+    def tools(self) -> list[ToolStep]:
+        return [step for step in self.steps if isinstance(step, ToolStep)]
 
     def progress(self) -> limits.Progress:
-        return limits.Progress(
-            sum(1 for _ in self.models()), sum(1 for _ in self.tools()), self.deadline - time.monotonic()
-        )
+        models = len(self.models())
+        return limits.Progress(models, len(self.steps) - models, self.deadline - time.monotonic())
 
     def messages(self) -> tuple[Message, ...]:
         """The conversation as the next request shows it, without the system prompt."""
@@ -120,11 +124,12 @@ class Turn:
     # --- what comes next ---
 
     def next(self) -> Act:
-        last = next((step for step in reversed(self.steps) if isinstance(step, ModelStep)), None)
+        models = self.models()
+        last = models[-1] if models else None
         if self.ended:
             return End(self.ended, last.message.content or None if last else None)
         if last:
-            pending = tuple(step for step in self.tools() if step.result is None)
+            pending = tuple([step for step in self.tools() if step.result is None])
             if pending:
                 return Use(pending)
             if last.closing or not last.message.tool_calls:
@@ -143,15 +148,36 @@ class Turn:
     def used(self, answered: Sequence[ToolStep]) -> Turn:
         """Tool steps that now have their results."""
         by_key = {step.key: step for step in answered}
-        return replace(self, steps=tuple(by_key.get(step.key, step) for step in self.steps))
+        return replace(self, steps=tuple([by_key.get(step.key, step) for step in self.steps]))
 
     def end(self, outcome: Outcome) -> Turn:
         return replace(self, ended=outcome)
 
 
+@dataclass(slots=True)
+class Transcript:
+    """The messages of a turn that grows: those of steps it has seen are not made again, so that they are known by
+    identity. Asked only between replies, when each tool call has its result."""
+
+    _steps: tuple[Step, ...] = ()
+    _messages: tuple[Message, ...] = ()
+
+    def of(self, turn: Turn) -> tuple[Message, ...]:
+        seen = len(self._steps)
+        if seen and turn.steps[:seen] == self._steps:
+            self._messages += tuple(_said(turn.steps[seen:]))
+        else:
+            self._messages = turn.messages()
+        self._steps = turn.steps
+        return self._messages
+
+
 def exchange(question: str, steps: Sequence[Step]) -> tuple[Message, ...]:
     """What a turn has added to its conversation."""
-    messages = [Message("user", question)]
+    return (Message("user", question), *_said(steps))
+
+
+def _said(steps: Sequence[Step]) -> Iterator[Message]:
     dropped = 0
     for place, step in enumerate(steps):
         if _empty(step):
@@ -162,8 +188,7 @@ def exchange(question: str, steps: Sequence[Step]) -> tuple[Message, ...]:
         elif dropped and (place + 1 == len(steps) or isinstance(steps[place + 1], ModelStep)):
             note = f"\n[Your reply asked for {dropped:,} more calls than may be run at once; they were not run.]"
             message = replace(message, content=message.content + note)
-        messages.append(message)
-    return tuple(messages)
+        yield message
 
 
 def _empty(step: Step) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from agent.money.account import Refused
 from telemetry.usage import Usage
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -92,7 +93,8 @@ class Caller:
 class TurnResult:
     """How a turn ended, for whoever asked. Tokens are what providers reported, money all that was charged, failed
     attempts included. `reason` says what stood in the way of an answer; `models` answered, by their configured names;
-    `stand_in`: one of the answers came from the offline model, wherever it was reached.
+    `stand_in`: one of the answers came from the offline model, wherever it was reached. `refused`: the numbers of the
+    budget that stood in the way.
     """
 
     turn_id: str
@@ -109,6 +111,7 @@ class TurnResult:
     models: tuple[str, ...]
     stand_in: bool
     seconds: float
+    refused: Refused | None = None
 
 
 STAND_IN = "offline-stand-in"

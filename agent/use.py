@@ -51,19 +51,24 @@ async def _use_one(agent: Agent, turn: Turn, step: ToolStep, emit: Emit) -> Tool
         step.call.id,
         description=tool.description,
         conversation_id=turn.conversation_id,
+        tenant=turn.caller.tenant,
+        user=turn.caller.user,
     )
-    with opened as span:
-        result = await run_tool(
-            tool,
-            step.call,
-            key=f"{turn.id}/{step.key}",
-            limit=turn.bounds.tool_result_bytes,
-            threads=agent.tools.threads,
-        )
-        if result.error_type:
-            span.fail(result.error_type)
-        span.content(step.call.arguments, result.content)
-    telemetry.metrics.tool(agent.name, tool.name, time.perf_counter() - began, result.error_type, span.exemplar)
+    try:
+        with opened as span:
+            result = await run_tool(
+                tool,
+                step.call,
+                key=f"{turn.id}/{step.key}",
+                limit=turn.bounds.tool_result_bytes,
+                threads=agent.tools.threads,
+            )
+            if result.error_type:
+                span.fail(result.error_type)
+            span.content(step.call.arguments, result.content)
+    finally:
+        seconds = time.perf_counter() - began
+        telemetry.metrics.tool(agent.name, tool.name, seconds, opened.error_type, opened.exemplar)
     if result.error_type == "invalid_arguments":
         telemetry.metrics.rejection(agent.name, tool.name, "invalid_arguments")
     await emit(ToolFinished(result))

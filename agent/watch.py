@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from agent.config.load import Config
 from agent.money.account import EVERYTHING, NANO
 from agent.pulse import Pulse
+from agent.store.balances import Balance
 from agent.store.store import Store
 from telemetry import names as n
 from telemetry.metrics import Metrics
@@ -17,9 +18,9 @@ Row = tuple[tuple[str, ...], int | float]
 def watch(metrics: Metrics, config: Config, store: Store, pulse: Pulse) -> None:
     budgets = [(name, b.window, int(b.limit_usd * NANO)) for name, b in config.budgets.budgets.items()]
 
-    def of_everything(part: int) -> Iterator[Row]:
-        sums = pulse.gauges.budgets.get(EVERYTHING, (0, 0))
-        return (((name, window), sums[part]) for name, window, _ in budgets)
+    def of_everything(part: Callable[[Balance], int]) -> Iterator[Row]:
+        balance = pulse.gauges.balances.get(EVERYTHING, Balance())
+        return (((name, window), part(balance)) for name, window, _ in budgets)
 
     def active_prompts() -> Iterator[Row]:
         for name, versions in config.prompts.items():
@@ -27,8 +28,8 @@ def watch(metrics: Metrics, config: Config, store: Store, pulse: Pulse) -> None:
 
     metrics.watch(n.LEDGER_COST, lambda: pulse.gauges.costs.items())
     metrics.watch(n.BUDGET_LIMIT, lambda: [((name, window), limit) for name, window, limit in budgets])
-    metrics.watch(n.BUDGET_CHARGED, lambda: of_everything(0))
-    metrics.watch(n.BUDGET_HELD, lambda: of_everything(1))
+    metrics.watch(n.BUDGET_CHARGED, lambda: of_everything(lambda balance: balance.charged))
+    metrics.watch(n.BUDGET_HELD, lambda: of_everything(lambda balance: balance.held))
     metrics.watch(n.SETTLES_WAITING, lambda: [((), store.settles_waiting)])
     metrics.watch(n.PROMPT_ACTIVE, active_prompts)
     metrics.watch(n.CONFIG_VALID, lambda: [((), 1)])

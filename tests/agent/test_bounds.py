@@ -35,7 +35,7 @@ def test_limits(calls: int, tools: int, remaining: float, over: Outcome | None, 
     assert closing(done, BOUNDS) == near
 
 
-def test_one_step_is_never_closing() -> None:
-    bounds = Bounds(steps=1, tool_calls=0)
+def test_the_first_call_is_never_closing() -> None:
+    bounds = Bounds(steps=2, tool_calls=0)
     assert closing(Progress(0, 0, 100), bounds) is None
-    assert exceeded(Progress(1, 0, 100), bounds) == "limit_steps"
+    assert closing(Progress(1, 0, 100), bounds) == "limit_steps"

@@ -44,6 +44,39 @@ def test_a_key_that_is_not_set_is_a_note(folder: Path) -> None:
     ]
 
 
+def test_a_key_that_is_not_set_where_nobody_stands_in_is_an_error(folder: Path) -> None:
+    edit(folder / "models.yaml", "stand_in: offline\n", "")
+    expected = "a key in it, or a `stand_in` that answers until there is one"
+
+    assert told(folder, {}) == [
+        f"models.yaml models.{model}.api_key_env: found OPENAI_API_KEY not set, expected {expected}"
+        for model in ("gpt-6-luna", "gpt-5.6-luna")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("usd_per_turn: 0.10", "usd_per_turn: 1e-10", "agents.yaml agents.helpdesk.bounds.usd_per_turn: found "),
+        (
+            "usd_per_turn: 0.10",
+            "usd_per_turn: 25.5",
+            "agents.yaml warning: agents.helpdesk.bounds.usd_per_turn: found ",
+        ),
+        (
+            "output_tokens: 1024",
+            "output_tokens: 63",
+            "agents.yaml warning: agents.helpdesk.bounds.output_tokens: found ",
+        ),
+    ],
+)
+def test_bounds_that_do_not_fit_the_money(folder: Path, old: str, new: str, line: str) -> None:
+    edit(folder / "agents.yaml", old, new)
+
+    assert all(each.startswith(line) for each in told(folder))
+    assert told(folder)
+
+
 def test_errors_come_first_and_a_broken_file_does_not_hide_the_others(folder: Path) -> None:
     (folder / "agents.yaml").write_text("default: helpdesk\nagents: []\n", encoding="utf-8")
     edit(folder / "models.yaml", "price: openai/gpt-5.6-luna", "price: openai/gpt-5.6-lune")

@@ -27,8 +27,8 @@ def kinds(replies: Sequence[str]) -> list[str]:
             if verdict.kind == "ended":
                 return said
             warned = verdict.kind != "run"
-            pending.append(Past(canonical(call(letter)), number, verdict.content if warned else None, warned))
-        past += [Past(p.call, p.reply, p.content or f"result {number}", p.warned) for p in pending]
+            pending.append(Past(call(letter), number, verdict.content if warned else None, warned))
+        past += [Past(p.asked, p.reply, p.content or f"result {number}", p.warned) for p in pending]
     return said
 
 
@@ -67,8 +67,8 @@ def test_a_warned_model_that_goes_on_with_other_calls_is_left_alone() -> None:
 
 
 def test_the_third_time_gives_the_result_back() -> None:
-    name = canonical(call("lookup_user"))
-    past = [Past(name, 0, "first"), Past(name, 1, "second"), Past(name, 2, "You already …", warned=True)]
+    asked = call("lookup_user")
+    past = [Past(asked, 0, "first"), Past(asked, 1, "second"), Past(asked, 2, "You already …", warned=True)]
     verdict = judge(past, call("lookup_user"), 3)
     assert verdict == Verdict(
         "same",
@@ -78,15 +78,15 @@ def test_the_third_time_gives_the_result_back() -> None:
 
 
 def test_a_cycle_gives_the_result_back() -> None:
-    names = [canonical(call(letter)) for letter in "ABA"]
-    verdict = judge([Past(name, n, f"result {n}") for n, name in enumerate(names)], call("B"), 3)
+    asked = [call(letter) for letter in "ABA"]
+    verdict = judge([Past(each, n, f"result {n}") for n, each in enumerate(asked)], call("B"), 3)
     assert verdict.kind == "cycle"
     assert "Here is the result you got:\nresult 1\n" in verdict.content
 
 
 def test_a_call_without_an_answer_yet_has_nothing_to_give_back() -> None:
-    name = canonical(call("a"))
-    verdict = judge([Past(name, 0), Past(name, 0)], call("a"), 0)
+    asked = call("a")
+    verdict = judge([Past(asked, 0), Past(asked, 0)], call("a"), 0)
     assert verdict.kind == "same"
     assert "Its result is with your other calls." in verdict.content
 
@@ -143,7 +143,7 @@ def test_distinct_calls_are_never_warned(numbers: list[int]) -> None:
     for reply, number in enumerate(numbers):
         asked = call("t", json.dumps({"n": number}))
         assert judge(past, asked, reply).kind == "run"
-        past.append(Past(canonical(asked), reply, "result"))
+        past.append(Past(asked, reply, "result"))
 
 
 @given(st.lists(st.sampled_from("ABCDEF"), max_size=5), st.lists(st.sampled_from("ABC"), min_size=1, max_size=3))

@@ -16,8 +16,8 @@ from tests.support.app import running_app
 QUESTION = "How do I set up the VPN?"
 
 
-def tree_of(app: App, wanted: str) -> TurnTree:
-    return app.services.store.read(lambda tx: trace_tree.read(tx, trace_tree.find(tx, wanted)))
+async def tree_of(app: App, wanted: str) -> TurnTree:
+    return await app.services.store.read(lambda tx: trace_tree.read(tx, trace_tree.find(tx, wanted)))
 
 
 def outline(tree: TurnTree) -> list[str]:
@@ -35,7 +35,7 @@ def outline(tree: TurnTree) -> list[str]:
 async def test_calls_and_tools_in_order(tmp_path: Path) -> None:
     async with OfflineModel() as server, running_app(tmp_path, server) as app:
         result = await app.ask(QUESTION)
-        tree = tree_of(app, result.turn_id)
+        tree = await tree_of(app, result.turn_id)
     assert outline(tree) == ["m0 small: 1 attempt ok", "m0.t0 search_kb answered ok", "m1 small: 1 attempt ok"]
     assert (tree.state, tree.outcome, tree.epoch, len(tree.processes)) == ("done", "answered", 1, 1)
     assert tree.cost == result.cost_nano_usd == sum(node.cost for node in tree.nodes if isinstance(node, ChatNode))
@@ -50,7 +50,7 @@ async def test_what_failed_is_in_it(tmp_path: Path) -> None:
     async with OfflineModel() as server, running_app(tmp_path, server, chain={"second": {}}) as app:
         server.faults.push(Fault("status", 429), Fault("ok"), Fault("status", 503, times=3))
         result = await app.ask("explode 1")
-        tree = tree_of(app, result.turn_id)
+        tree = await tree_of(app, result.turn_id)
     assert outline(tree) == [
         "m0 small: 1 release rate_limit_exceeded, 2 attempt ok",
         "m0.t0 search_kb answered tool_error",
@@ -67,8 +67,8 @@ async def test_a_turn_under_way(tmp_path: Path) -> None:
         gate = server.gate()
         asking = asyncio.create_task(app.ask(QUESTION))
         await gate.arrived()
-        [conversation] = app.services.store.read(lambda tx: conversations.newest(tx, 1))
-        tree = tree_of(app, conversation.id)
+        [conversation] = await app.services.store.read(lambda tx: conversations.newest(tx, 1))
+        tree = await tree_of(app, conversation.id)
         assert outline(tree)[-1] == "m1 small: 1 open ok"
         assert (tree.state, tree.outcome, tree.ended) == ("running", None, None)
         last = tree.nodes[-1]
@@ -82,9 +82,9 @@ async def test_a_turn_under_way(tmp_path: Path) -> None:
 async def test_what_was_erased_keeps_its_shape(tmp_path: Path) -> None:
     async with OfflineModel() as server, running_app(tmp_path, server) as app:
         result = await app.ask(QUESTION)
-        before = tree_of(app, result.turn_id)
+        before = await tree_of(app, result.turn_id)
         app.services.store.pulse(lambda tx: conversations.erase(tx, result.conversation_id))
-        after = tree_of(app, result.turn_id)
+        after = await tree_of(app, result.turn_id)
     assert after.erased
     assert outline(after) == [line.replace("search_kb", "None") for line in outline(before)]
     assert (after.cost, after.processes) == (before.cost, before.processes)
@@ -95,12 +95,12 @@ async def test_the_ways_to_name_a_turn(tmp_path: Path) -> None:
         first = await app.ask(QUESTION)
         second = await app.ask("And on my phone?", conversation=first.conversation_id)
 
-        def found(wanted: str) -> str:
-            return app.services.store.read(lambda tx: trace_tree.find(tx, wanted))
+        async def found(wanted: str) -> str:
+            return await app.services.store.read(lambda tx: trace_tree.find(tx, wanted))
 
         for wanted in (first.turn_id, first.turn_id[:-1], first.trace_id, first.turn_id.upper()):
-            assert found(wanted) == first.turn_id
-        assert found(first.conversation_id) == second.turn_id
+            assert await found(wanted) == first.turn_id
+        assert await found(first.conversation_id) == second.turn_id
         for wanted, why in [
             (first.turn_id[:8], second.turn_id),  # the first 8 characters are the time, to a minute
             (first.turn_id[:7], "first 8 characters"),
@@ -108,4 +108,4 @@ async def test_the_ways_to_name_a_turn(tmp_path: Path) -> None:
             ("0" * 32, "no turn, trace or conversation"),
         ]:
             with pytest.raises(NoSuchTurn, match=why):
-                found(wanted)
+                await found(wanted)

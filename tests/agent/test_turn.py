@@ -53,10 +53,11 @@ class TestNext:
         assert turn(last, left=-1).next() == end, "an answer that is there counts, however late"
 
     @pytest.mark.parametrize(
-        ("left", "bounds", "over"), [(-1, Bounds(), "limit_time"), (9, Bounds(steps=1), "limit_steps")]
+        ("left", "bounds", "over"), [(-1, Bounds(), "limit_time"), (9, Bounds(steps=2), "limit_steps")]
     )
     def test_ends_at_a_limit_with_what_was_said(self, left: float, bounds: Bounds, over: Outcome) -> None:
-        assert turn(model("m0", "wait", A), used("m0.t0", A), left=left, bounds=bounds).next() == End(over, "wait")
+        steps = (model("m0", "", A), used("m0.t0", A), model("m1", "wait", A), used("m1.t0", A))
+        assert turn(*steps, left=left, bounds=bounds).next() == End(over, "wait")
         assert turn(left=-1).next() == End("limit_time", None)
 
     def test_what_was_decided_stays(self) -> None:
@@ -113,11 +114,11 @@ async def test_a_journal_is_read_back_as_it_was_written() -> None:
     written = journal.Journal(store, Fence("t1", 1))
     for number in range(1, len(ALL) + 1):
         await written.write(turn(*ALL[:number]))
-        read = store.read(lambda tx: journal.read(step_rows.read(tx, "t1"), step_rows.COLUMNS))
+        read = await store.read(lambda tx: journal.read(step_rows.read(tx, "t1"), step_rows.COLUMNS))
         assert read == ALL[:number]
     answered = used("m0.t2", ToolCall("", "", ""), "late")
     await written.write(turn(*ALL).used([answered]))
-    read = store.read(lambda tx: journal.read(step_rows.read(tx, "t1"), step_rows.COLUMNS))
+    read = await store.read(lambda tx: journal.read(step_rows.read(tx, "t1"), step_rows.COLUMNS))
     assert read == (*ALL[:3], answered, ALL[4])
     assert isinstance(answered.result, ToolResult)
     await store.close()

@@ -33,8 +33,8 @@ def _check_answer(scene: Scene, point: Point, undisturbed: Undisturbed) -> None:
     states: dict[books.Value, books.Value] = {step["key"]: step["state"] for step in scene.steps()}
     assert states["m0.t0"] == ("unknown" if point.unknown else "answered")
     if point.unknown:
-        assert "order_part failed: Outcome unknown" in str(turn["result"])
-        assert "open_ticket says: There is a ticket now" in str(turn["result"])
+        assert "order_part failed: Outcome unknown" in str(books.said(turn))
+        assert "open_ticket says: There is a ticket now" in str(books.said(turn))
         return
-    assert turn["result"] == undisturbed.text
+    assert books.said(turn) == undisturbed.text
     assert scene.server.log.accesses[-1].input_tokens == undisturbed.input_tokens

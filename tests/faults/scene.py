@@ -22,6 +22,7 @@ from tests.faults.points import Place
 from tests.faults.tools import RUNS
 from tests.support import books
 from tests.support.app import Overrides, running_app, write_config
+from tests.support.behind import reap
 from tests.support.processes import Process, Processes, processes
 from tests.support.stage import COUNTS, call, said
 
@@ -139,9 +140,11 @@ class Scene:
             yield app
 
     async def goes_on(self, app: App) -> None:
-        """Takes over whatever there is, until every other process is dead, every turn done, every hold ended."""
+        """Takes over whatever there is, until every other process is dead, every turn done, every hold ended. No turn
+        is waited for that is left alone for a while because its last take-over failed."""
         async with asyncio.timeout(PATIENCE):
             while self.open(app):
+                reap(self.store)
                 self.results += await app.resume()
                 await asyncio.sleep(0.02)
 

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from agent.cli import streams
 from agent.tools.tool import Tool, tool
 
 RUNS = "runs"
@@ -14,7 +15,7 @@ RUNS = "runs"
 
 def say(text: str) -> None:
     """To whoever reads this process's stdout, at once and whole, from any thread."""
-    os.write(1, f"{text}\n".encode())
+    os.write(streams.stdout().fileno(), f"{text}\n".encode())
 
 
 def tools(config: Path) -> list[Tool]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from agent import loop
 from agent.app import App
 from agent.offline.faults import Fault
 from agent.offline.server import OfflineModel
 from agent.store.sqlite import Synchronous
+from agent.store.store import Lease
 from agent.types import Event, TextDelta, ToolFinished, ToolStarted, TurnResult
 from tests.support import books, desk
 from tests.support.app import metric, running_app
@@ -108,9 +112,10 @@ async def test_at_any_moment(tmp_path: Path, server: OfflineModel, moment: int, 
     assert books.replay(path) == books.chain_faults(path) == []
 
 
-@pytest.mark.parametrize("transaction", [1, 2, 3])
+@pytest.mark.parametrize("transaction", [1, 2, 3, 4])
 async def test_during_a_commit(tmp_path: Path, server: OfflineModel, transaction: int) -> None:
-    """Of a new conversation's turn, while its n-th transaction is handed in."""
+    """Of a new conversation's turn, while its n-th transaction is handed in. The last one ends it as answered, and
+    then everybody says so but its caller, who has heard nothing."""
     async with running_app(tmp_path, server, synchronous="FULL") as app:
         path = app.settings.store
         task = asyncio.create_task(app.ask(QUESTION))
@@ -122,9 +127,9 @@ async def test_during_a_commit(tmp_path: Path, server: OfflineModel, transaction
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    [turn] = books.table(path, "turn")
-    assert turn["outcome"] in ("cancelled", "answered"), "the last transaction may have ended it before"
-    check_books(path, str(turn["outcome"]))
+        outcome = "answered" if transaction == 4 else "cancelled"
+        assert metric(app, "agent_turns_total") == metric(app, "agent_turns_total", agent_outcome=outcome) == 1
+    check_books(path, outcome)
 
 
 async def test_twice(tmp_path: Path, server: OfflineModel) -> None:
@@ -142,6 +147,46 @@ async def test_twice(tmp_path: Path, server: OfflineModel) -> None:
         path = app.settings.store
     check_books(path)
     assert len(books.table(path, "ledger")) == 1
+
+
+async def test_twice_while_the_store_is_locked(tmp_path: Path, server: OfflineModel) -> None:
+    """The turn has a task until its end is written: it does not come back, and is not paid for again."""
+    lease = Lease(6.0, 0.3, 0.05)
+    async with running_app(tmp_path, server, synchronous="FULL", lease=lease, take_over=True) as app:
+        path, pulse = app.settings.store, app.services.pulse
+        gate = server.gate()
+        task = asyncio.create_task(app.ask(QUESTION))
+        await gate.arrived()
+        [turn] = pulse.turns
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(5):
+                task.cancel()
+                for _ in range(5):
+                    await asyncio.sleep(0)
+            assert pulse.turns == {turn}
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pulse.turns == set()
+        [before] = books.table(path, "worker")
+        await until(lambda: books.table(path, "worker")[0]["lease_until"] != before["lease_until"])
+    check_books(path)
+    assert [row["epoch"] for row in books.table(path, "turn")] == [1]
+    assert len(books.table(path, "ledger")) == server.log.count() == 1
+
+
+async def test_what_fails_after_a_reply(tmp_path: Path, server: OfflineModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reply is paid for as its provider said."""
+
+    def fails(*_: object) -> None:
+        raise Left
+
+    monkeypatch.setattr(loop, "take_up", fails)
+    async with running_app(tmp_path, server) as app:
+        with pytest.raises(Left):
+            await app.ask(QUESTION)
+        check_books(app.settings.store)
+        assert [row["quality"] for row in books.table(app.settings.store, "ledger")] == ["measured"]
 
 
 @pytest.mark.parametrize("event", [TextDelta, ToolStarted, ToolFinished])

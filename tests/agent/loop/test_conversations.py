@@ -21,8 +21,8 @@ from tests.support.until import until
 QUESTION = "My wifi is broken."
 
 
-def said(app: App, conversation: str) -> list[tuple[str, str]]:
-    messages = app.services.store.read(lambda tx: history(tx, conversation))
+async def said(app: App, conversation: str) -> list[tuple[str, str]]:
+    messages = await app.services.store.read(lambda tx: history(tx, conversation))
     return [(message.role, message.content) for message in messages]
 
 
@@ -32,7 +32,7 @@ async def test_goes_on_in_another_process(tmp_path: Path, server: OfflineModel) 
     async with running_app(tmp_path, server) as app:
         second = await app.ask("And my printer?", conversation=first.conversation_id)
         assert second.conversation_id == first.conversation_id
-        roles = [role for role, _ in said(app, first.conversation_id)]
+        roles = [role for role, _ in await said(app, first.conversation_id)]
         assert roles == ["user", "assistant", "tool", "assistant"] * 2
     assert [access.messages for access in server.log.accesses] == [2, 4, 6, 8]
     assert [row["ordinal"] for row in books.table(tmp_path / "store.db", "turn")] == [0, 1]
@@ -75,7 +75,7 @@ async def test_what_was_not_answered_can_be_read(tmp_path: Path, server: Offline
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert said(app, first.conversation_id)[-1] == ("tool", "This call was not finished.")
+        assert (await said(app, first.conversation_id))[-1] == ("tool", "This call was not finished.")
         desk.meeting.open.set()
         assert (await app.ask("Still there?", conversation=first.conversation_id)).outcome == "answered"
 
@@ -123,7 +123,7 @@ class TestWhose:
             assert not app.services.store.pulse(lambda tx: conversations.erase(tx, result.conversation_id))
             with pytest.raises(NoSuchConversation):
                 await app.ask("And now?", conversation=result.conversation_id)
-            assert said(app, result.conversation_id) == []
+            assert await said(app, result.conversation_id) == []
             path = app.settings.store
             assert books.total(books.table(path, "ledger"), "cost") == result.cost_nano_usd
             assert books.chain_faults(path) == []

@@ -48,7 +48,7 @@ async def test_charge(
     if quality != "measured":
         assert row["input_tokens"] is None
         assert (row["output_tokens"] is None) == (quality == "unknown")
-        assert (result.usage.input_tokens, result.usage.output_tokens) == (0, 0)
+        assert (result.usage.input_tokens, result.usage.output_tokens) == (None, None)
         return
     counted = books.number(row["output_tokens"])
     assert (result.usage.input_tokens, result.usage.output_tokens) == (row["input_tokens"], counted)
@@ -76,6 +76,29 @@ async def test_streamed_and_unstreamed_are_the_same_turn(tmp_path: Path, server:
         seen.append((result.outcome, result.text, result.usage, result.cost_nano_usd, alike))
     assert seen[0] == seen[1]
     assert len(seen[0][4]) == 3 + 4 + 4
+
+
+@pytest.mark.parametrize(
+    ("answers", "booked"),
+    [("gpt-4o-mini", [("measured", True)]), ("nobody-knows-it", [("unknown", False), ("unknown", False)])],
+)
+async def test_a_free_model_that_another_answers_for_is_a_breach(
+    tmp_path: Path,
+    server: OfflineModel,
+    caplog: pytest.LogCaptureFixture,
+    answers: str,
+    booked: list[tuple[str, bool]],
+) -> None:
+    """Charged in full where the price book knows the other one, and then refused; told of where it does not."""
+    server.faults.push(*[Fault("other_model", answers)] * 2)
+    free = {"free": True, "ceiling_usd_per_mtok": None}
+    async with running_app(tmp_path, server, model=free, budgets={"everything": "0.000001"}) as app:
+        result = await app.ask("My wifi is broken.")
+        rows = books.table(app.settings.store, "ledger")
+        assert [(row["quality"], books.number(row["cost"]) > 0) for row in rows] == booked
+        assert metric(app, "agent_bound_breaches_total") == len(rows)
+        assert (result.outcome == "refused_budget") == ("measured" in booked[0])
+        assert caplog.text.count("nobody knows its price") == (0 if result.refused else 2)
 
 
 async def test_free_and_unlimited(tmp_path: Path, server: OfflineModel) -> None:
