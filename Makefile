@@ -24,6 +24,7 @@ help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
 setup: $(READY) ## Install everything into .venv, from the lock file
+	@echo "Ready: $(BIN)/agent, or just agent after: . $(BIN)/activate"
 
 demo: $(READY) ## Ask the helpdesk a question and see what happened
 	@$(BIN)/agent ask --trace "$(QUESTION)"

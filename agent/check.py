@@ -9,10 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.config.base_urls import effective_base_url, is_loopback
+from agent.config.chains import chain
 from agent.config.load import ConfigFile, Reading, read_config
 from agent.config.problems import ConfigError, Problem
 from agent.config.shapes import AgentConfig, AgentsFile, BudgetsFile, ModelsFile
 from agent.prompts.versions import PromptVersion
+from agent.service import checks
 
 _SEVERITIES = ("error", "warning", "note")
 
@@ -21,6 +23,7 @@ def check(folder: Path, env: Mapping[str, str]) -> list[Problem]:
     """All problems with the configuration in `folder`, errors first. Tool modules are imported; nothing is called."""
     reading = read_config(folder)
     problems = [*reading.problems, *_templates(reading)]
+    problems += checks.problems(folder, reading.agents.value.agents if reading.agents else ())
     if reading.agents:
         problems += _renderings(reading, reading.agents.value)
         problems += _tools(reading, reading.agents)
@@ -29,6 +32,9 @@ def check(folder: Path, env: Mapping[str, str]) -> list[Problem]:
         problems += _endpoints(reading.models, env)
     if reading.agents and reading.models:
         problems += _keys(reading.agents.value, reading.models, env)
+        problems += _bounds(reading.agents, reading.models.value)
+    if reading.agents and reading.budgets:
+        problems += _turns_and_budgets(reading.agents, reading.budgets.value)
     if reading.budgets:
         problems += _budgets(reading.budgets)
     unique = dict.fromkeys(problems)
@@ -84,7 +90,7 @@ def _module_problems(folder: Path, name: str, agent: AgentConfig, agents: Config
                 yield Problem(str(data.file), data.line or None, None, data.key, data.reason, expected)
             else:
                 path = ("agents", name, "tools", agent.tools.index(error.module))
-                yield agents.document.problem(path, "a module with tools", f"{error.module}: {error.reason}")
+                yield agents.document.problem(path, "", f"{error.module}: {error.reason}")
 
 
 def _prices(models: ConfigFile[ModelsFile]) -> Iterator[Problem]:
@@ -124,13 +130,36 @@ def _endpoints(models: ConfigFile[ModelsFile], env: Mapping[str, str]) -> Iterat
 
 def _keys(agents: AgentsFile, models: ConfigFile[ModelsFile], env: Mapping[str, str]) -> Iterator[Problem]:
     used = {model for agent in agents.agents.values() for model in agent.models}
-    stand_in = models.value.stand_in
-    instead = "calls to it fail" if stand_in is None else f"{stand_in} stands in for an agent's first model"
+    asked = {model for agent in agents.agents.values() for model in chain(models.value, agent, env)}
     for name, model in models.value.models.items():
         if name in used and model.api_key_env is not None and not env.get(model.api_key_env):
             path = ("models", name, "api_key_env")
-            expected = f"a key in it (until then {instead})"
-            yield models.document.problem(path, expected, f"{model.api_key_env} not set", "note")
+            found = f"{model.api_key_env} not set"
+            if name in asked:
+                expected = "a key in it, or a `stand_in` that answers until there is one"
+                yield models.document.problem(path, expected, found)
+            else:
+                expected = f"a key in it (until then {models.value.stand_in} stands in for an agent's first model)"
+                yield models.document.problem(path, expected, found, "note")
+
+
+def _bounds(agents: ConfigFile[AgentsFile], models: ModelsFile) -> Iterator[Problem]:
+    for name, agent in agents.value.agents.items():
+        path = ("agents", name, "bounds", "output_tokens")
+        for model in (each for each in agent.models if each in models.models):
+            least = models.models[model].minimal_answer
+            if agent.bounds.output_tokens < least:
+                expected = f"at least minimal_answer of {model} ({least}), or no budget ever lowers an answer's cap"
+                yield agents.document.problem(path, expected, f"{agent.bounds.output_tokens}", "warning")
+
+
+def _turns_and_budgets(agents: ConfigFile[AgentsFile], budgets: BudgetsFile) -> Iterator[Problem]:
+    limit = min((budget.limit_usd for budget in budgets.budgets.values()), default=None)
+    for name, agent in agents.value.agents.items():
+        if limit is not None and agent.bounds.usd_per_turn > limit:
+            path = ("agents", name, "bounds", "usd_per_turn")
+            expected = f"at most what all turns together may spend ({limit}, budgets.yaml)"
+            yield agents.document.problem(path, expected, f"{agent.bounds.usd_per_turn}", "warning")
 
 
 def _budgets(budgets: ConfigFile[BudgetsFile]) -> Iterator[Problem]:

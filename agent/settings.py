@@ -34,9 +34,20 @@ def from_env(config: Path, env: Mapping[str, str]) -> Settings:
     url = env.get(STORE) or DEFAULT_STORE
     parts = urlsplit(url)
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    if parts.scheme != "sqlite" or parts.netloc or options.keys() - {"synchronous", "lease"}:
+    if parts.scheme != "sqlite" or parts.netloc:
         raise _problem(parts.scheme + ":…", "sqlite:///PATH, with ?synchronous= and ?lease= as options")
-    return Settings(config, env, parts.path[1:] or MEMORY, _synchronous(options), _lease(options))
+    if unknown := options.keys() - {"synchronous", "lease"}:
+        raise _problem(f"the option {', '.join(sorted(unknown))}", "synchronous or lease")
+    return Settings(config, env, _store(parts.path), _synchronous(options), _lease(options))
+
+
+def _store(path: str) -> str:
+    """What is behind `sqlite://`; with a slash and nothing after it, SQLite would take a file that it removes."""
+    if not path:
+        return MEMORY
+    if not path[1:] or Path(path[1:]).is_dir():
+        raise _problem(f"no file (sqlite://{path})", "sqlite:///PATH of a file, or sqlite:// for one in memory")
+    return path[1:]
 
 
 def _synchronous(options: Mapping[str, str]) -> Synchronous:

@@ -1,1 +1,1 @@
-"""The command line: one file for each command. `agent.cli.main` puts them together."""
+"""The command line: one file for each command. `agent.cli.program` puts them together."""

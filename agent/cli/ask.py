@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli import documents, trailer, tree
+from agent.cli import documents, streams, trailer, tree
 from agent.cli.budgets import standings
 from agent.cli.common import AgentName, AsJson, ConversationId, MetricsPort, NoStream, User, common, named_agent, opened
+from agent.cli.cut_short import cut_short
 from agent.cli.failures import Mistyped, told
 from agent.cli.run import Signals, run
 from agent.cli.terminal import out
@@ -32,7 +33,8 @@ EXAMPLES = """\
   stand_in seconds prompt {name version} usage {input_tokens output_tokens}
   cost {nano_usd usd} budgets [{name limit charged held left}], sums as cost,
   and with --trace: trace, as of agent trace.
-  Or error {kind message exit_code problems}. null is unknown, never zero.\
+  Or error {kind message exit_code problems}; beside it all of the above where
+  a signal has ended the turn. null is unknown, never zero.\
 """
 PACE = 0.004
 """Seconds between two pieces of the stand-in's text, so that somebody at a terminal sees that it streams."""
@@ -44,7 +46,7 @@ def ask(
     agent: AgentName = None,
     conversation: ConversationId = None,
     user: User = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Show the trace of the turn afterwards.")] = False,
+    trace: Annotated[bool, typer.Option("--trace", metavar="", help="Show the trace of the turn afterwards.")] = False,
     no_stream: NoStream = False,
     metrics_port: MetricsPort = None,
     as_json: AsJson = False,
@@ -54,15 +56,17 @@ def ask(
     The answer and what became of it go to stdout, tool calls and retries to stderr.
     """
 
-    async def work(_: Signals) -> int:
+    async def work(signals: Signals) -> int:
+        import asyncio
+
         from agent.app import discard
         from agent.types import Caller
 
         question = _question(text)
         watching = None if as_json else Watching()
-        pace = PACE if watching and sys.stdout.isatty() else 0.0
+        pace = PACE if watching and streams.stdout().isatty() else 0.0
         async with opened(common(context).settings(), metrics_port=metrics_port, pace=pace) as app:
-            result = await app.ask(
+            asking = app.ask(
                 question,
                 agent=named_agent(app, agent),
                 caller=Caller(user=user),
@@ -70,11 +74,16 @@ def ask(
                 stream=not no_stream,
                 emit=watching or discard,
             )
+            try:
+                result = await asking
+            except asyncio.CancelledError:
+                await _tell_cut_short(app, signals, watching)
+                raise
             if watching is None:
-                _write(app, result, trace)
+                await _write(app, result, trace)
             else:
                 watching.end(result)
-                _show(app, result, trace)
+                await _show(app, result, trace)
         return 0 if result.outcome == "answered" else 1
 
     return told(as_json, lambda: run(work))
@@ -88,23 +97,36 @@ def _question(text: str) -> str:
     return question
 
 
-def _write(app: App, result: TurnResult, trace: bool) -> None:
-    document = documents.result(result, standings(app, result), trailer.stand_in(app, result))
+async def _tell_cut_short(app: App, signals: Signals, watching: Watching | None) -> None:
+    """What a signal has ended is paid for, too."""
+    if watching:
+        watching.interrupted()
+    result = await cut_short(app, ())
+    if result is None:
+        return
+    if watching is None:
+        signals.so_far = documents.result(result, await standings(app, result), trailer.stand_in(app, result))
+    else:
+        trailer.show(out(), app, result, await standings(app, result))
+
+
+async def _write(app: App, result: TurnResult, trace: bool) -> None:
+    document = documents.result(result, await standings(app, result), trailer.stand_in(app, result))
     if trace:
-        document["trace"] = documents.tree(_tree(app, result))
+        document["trace"] = documents.tree(await _tree(app, result))
     documents.write(document)
 
 
-def _show(app: App, result: TurnResult, trace: bool) -> None:
+async def _show(app: App, result: TurnResult, trace: bool) -> None:
     console = out()
     console.print()
     if trace:
-        tree.show(console, _tree(app, result))
+        tree.show(console, await _tree(app, result))
         console.print()
-    trailer.show(console, app, result, standings(app, result))
+    trailer.show(console, app, result, await standings(app, result))
 
 
-def _tree(app: App, result: TurnResult) -> TurnTree:
+async def _tree(app: App, result: TurnResult) -> TurnTree:
     from agent import trace_tree
 
-    return app.services.store.read(lambda tx: trace_tree.read(tx, result.turn_id))
+    return await app.services.store.read(lambda tx: trace_tree.read(tx, result.turn_id))

@@ -25,7 +25,7 @@ class Standing:
         return None if self.limit is None else self.limit - self.charged - self.held
 
 
-def standings(app: App, result: TurnResult) -> list[Standing]:
+async def standings(app: App, result: TurnResult) -> list[Standing]:
     """The turn's own budget, then those that are configured."""
     from agent.money.account import turn_limit
     from agent.store import balances
@@ -37,4 +37,4 @@ def standings(app: App, result: TurnResult) -> list[Standing]:
         found = [balances.read(tx, limit.budget, limit.subject) for limit in limits]
         return [Standing(limit.name, limit.limit, b.charged, b.held) for limit, b in zip(limits, found, strict=True)]
 
-    return app.services.store.read(read)
+    return await app.services.store.read(read)

@@ -53,12 +53,22 @@ def check(context: typer.Context, as_json: AsJson = False) -> int:
 
 def _of_the_environment(given: Common) -> Sequence[Problem]:
     from agent.config.problems import ConfigError
+    from telemetry.exporters import refusals
 
+    problems = [_of_a_variable(refusal) for refusal in dict.fromkeys(refusals(os.environ))]
     try:
         given.settings()
     except ConfigError as error:
-        return error.problems
-    return ()
+        problems += error.problems
+    return problems
+
+
+def _of_a_variable(refusal: str) -> Problem:
+    from agent.config.problems import Problem
+
+    variable, _, rest = refusal.partition("=")
+    found, _, expected = rest.partition(": expected ")
+    return Problem("environment", None, None, variable, found, expected)
 
 
 def _show(problems: Sequence[Problem], folder: str) -> None:

@@ -12,28 +12,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli import streams
 from agent.cli.failures import CannotStart, Mistyped
 from agent.cli.terminal import note
 
 if TYPE_CHECKING:
     from agent.app import App
     from agent.settings import Settings
+    from agent.store.tx import Tx
     from telemetry.scrape import MetricsServer
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else there; see below.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", metavar="", help="One JSON object on stdout and nothing else there; see below.")
+]
 AgentName = Annotated[
     str | None, typer.Option("--agent", metavar="NAME", help="Which agent of agents.yaml; else its default.")
 ]
 ConversationId = Annotated[
     str | None, typer.Option("--conversation", metavar="ID", help="Go on with this conversation.")
 ]
-NoStream = Annotated[bool, typer.Option("--no-stream", help="Ask the model for its answers in one piece.")]
+NoStream = Annotated[bool, typer.Option("--no-stream", metavar="", help="Ask the model for its answers in one piece.")]
 MetricsPort = Annotated[
     int | None,
     typer.Option("--metrics-port", min=0, max=65535, help="Serve /metrics for Prometheus here meanwhile (0: any)."),
 ]
+
+
+def _somebody(user: str | None) -> str | None:
+    if user is not None and not user.strip():
+        raise typer.BadParameter("it is empty; leave it out where it is nobody in particular")
+    return user
+
+
 User = Annotated[
-    str | None, typer.Option("--user", metavar="ID", help="On whose behalf; a pseudonym, for traces and the ledger.")
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="ID",
+        help="On whose behalf; a pseudonym, for traces and the ledger.",
+        callback=_somebody,
+    ),
 ]
 
 
@@ -71,8 +89,9 @@ def common(context: typer.Context) -> Common:
 async def opened(
     settings: Settings, *, metrics_port: int | None = None, pace: float = 0.0, take_over: bool = False
 ) -> AsyncIterator[App]:
-    """A running app. Raises `CannotStart`, and what `App.open` raises for a configuration."""
+    """A running app; its tools have no stdin. Raises `CannotStart`, and what `App.open` raises for a configuration."""
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(streams.stdin_withheld())
         with _starting():
             from agent.app import App
 
@@ -80,6 +99,22 @@ async def opened(
         if metrics_port is not None:
             stack.callback(_serve(app, metrics_port).close)
         yield app
+
+
+@contextlib.contextmanager
+def books(given: Common) -> Iterator[Tx]:
+    """The store, to be read without being one of its processes. Raises `CannotStart` and `NoStore`."""
+    from agent.store.errors import NoStore, StoreBusy, StoreError
+    from agent.store.reader import reading
+
+    settings = given.settings()
+    try:
+        with reading(settings.store) as tx:
+            yield tx
+    except (NoStore, StoreBusy):
+        raise
+    except StoreError as error:
+        raise CannotStart(str(error)) from error
 
 
 def named_agent(app: App, name: str | None) -> str | None:

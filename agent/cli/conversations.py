@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli import documents
-from agent.cli.common import AsJson, common
+from agent.cli.common import AsJson, books, common
 from agent.cli.failures import Mistyped, told
 from agent.cli.run import run
-from agent.cli.terminal import moment, out, safe
+from agent.cli.terminal import moment, out, safe, show_table
 
 if TYPE_CHECKING:
     from agent.settings import Settings
@@ -65,10 +65,9 @@ def list_(
     def work() -> int:
         from agent.store import conversations
         from agent.store.errors import NoStore
-        from agent.store.reader import reading
 
         try:
-            with reading(common(context).settings().store) as tx:
+            with books(common(context)) as tx:
                 found = conversations.newest(tx, limit)
         except NoStore:
             found = []
@@ -87,9 +86,8 @@ def show(context: typer.Context, wanted: Id, as_json: AsJson = False) -> int:
 
     def work() -> int:
         from agent.store import conversations
-        from agent.store.reader import reading
 
-        with reading(common(context).settings().store) as tx:
+        with books(common(context)) as tx:
             found = _found(tx, wanted)
             turns = conversations.turns_of(tx, found.id)
         if as_json:
@@ -105,7 +103,7 @@ def show(context: typer.Context, wanted: Id, as_json: AsJson = False) -> int:
 def delete(
     context: typer.Context,
     wanted: Id,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Don't ask.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Erase what was said in a conversation; ids, times and the ledger stay.
@@ -114,10 +112,9 @@ def delete(
     """
 
     def work() -> int:
-        from agent.store.reader import reading
 
         settings = common(context).settings()
-        with reading(settings.store) as tx:
+        with books(common(context)) as tx:
             turns = _found(tx, wanted).turns
         if not (yes or _agreed(wanted, turns)):
             return 1
@@ -161,7 +158,9 @@ def _found(tx: Tx, wanted: str) -> Conversation:
 
     found = conversations.read(tx, wanted)
     if found is None:
-        raise Mistyped(f"no conversation {wanted}")
+        from agent.opening import NoSuchConversation
+
+        raise NoSuchConversation(f"no conversation {wanted}")
     return found
 
 
@@ -212,13 +211,14 @@ def _show_list(found: Sequence[Conversation]) -> None:
         out().print("No conversations yet.")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("conversation", "last used", "agent", "prompt", "turns", ""):
-        table.add_column(name, no_wrap=name in ("conversation", "last used"))
+    for name in ("conversation", "last used", "agent", "user", "prompt", "turns", ""):
+        table.add_column(name, no_wrap=name in ("conversation", "last used"), overflow="fold")
     for each in found:
         prompt = f"{each.prompt_name}@{each.prompt_version}"
         erased = "erased" if each.erased_at else ""
-        table.add_row(each.id, moment(each.updated_at), each.agent, prompt, str(each.turns), erased)
-    out().print(table)
+        user = safe(each.user or "")
+        table.add_row(each.id, moment(each.updated_at), each.agent, user, prompt, str(each.turns), erased)
+    show_table(out(), table)
 
 
 def _show_turns(found: Conversation, turns: Sequence[PastTurn]) -> None:
@@ -227,7 +227,8 @@ def _show_turns(found: Conversation, turns: Sequence[PastTurn]) -> None:
         console.print(f"{moment(turn.begun_at)}  turn {turn.id}  {turn.outcome or turn.state}", style="dim")
         for message in _messages(turn):
             if message.role == "tool":
-                console.print(f"  result of {message.tool_call_id}: {len(message.content):,} characters", style="dim")
+                call_id = safe(message.tool_call_id or "")[:64]
+                console.print(f"  result of {call_id}: {len(message.content):,} characters", style="dim")
                 continue
             if message.content:
                 console.print(f"{'you> ' if message.role == 'user' else ''}{safe(message.content)}", soft_wrap=True)

@@ -7,10 +7,11 @@ RFC 3339 in UTC, durations seconds. `null` means unknown, or not applicable, and
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from agent.cli import streams
 
 if TYPE_CHECKING:
     from agent.cli.budgets import Standing
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 def write(document: dict[str, Json]) -> None:
     """The one thing on stdout: one line, and ASCII, so that no encoding matters."""
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
+    stream = streams.stdout()
+    stream.write(json.dumps(document) + "\n")
+    stream.flush()
 
 
 def money(nano: int) -> dict[str, Json]:

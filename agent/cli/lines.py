@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import threading
 from types import TracebackType
 from typing import Self
+
+from agent.cli import streams
 
 PROMPT = "you> "
 
 
 class Lines:
     """Reads stdin. Nothing can interrupt a read from a terminal, so each has a thread that keeps nobody from ending;
-    the terminal is left as it was found."""
+    the terminal is left as it was found. Made before `streams.stdin_withheld` is entered: tools get nothing of it."""
 
     def __init__(self) -> None:
-        self._typed = sys.stdin.isatty() and sys.stdout.isatty()
+        self.typed = sys.stdin.isatty() and streams.stdout().isatty()
         # Unbuffered: a thread that is left behind in a buffered read would hold its lock, and the exit fails on that.
-        self._piped = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115
+        self._piped = open(os.dup(sys.stdin.fileno()), "rb", buffering=0)  # noqa: SIM115
+        self._stdin = sys.stdin
         self._terminal: list[object] | None = None
 
     def __enter__(self) -> Self:
-        if self._typed:
+        if self.typed:
             import termios
 
             with contextlib.suppress(ImportError):
@@ -57,9 +61,12 @@ class Lines:
         return await line
 
     def _read(self) -> str | None:
-        if not self._typed:
+        if not self.typed:
             return self._piped.readline().decode(errors="replace") or None
+        withheld, sys.stdin = sys.stdin, self._stdin
         try:
             return input(PROMPT)
         except EOFError:
             return None
+        finally:
+            sys.stdin = withheld

@@ -1,87 +1,20 @@
-"""`agent`: the commands put together. What is heavy is imported inside them, so that help is there at once."""
+"""`agent`: where the program begins. The commands are imported within, where Ctrl-C is already expected."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
-
-from agent import __version__
-from agent.cli import ask, chat, check, conversations, models, offline_model, resume, tools, trace
-from agent.cli.common import Common
-from agent.cli.failures import Failure, show
-
-EXIT_CODES = """\
-[bold]Exit codes[/bold]
-  0    answered, or done
-  1    ended without an answer: a limit, a refusal, the provider down
-  2    usage or configuration; the message says what to put right
-  130  Ctrl-C, 143 SIGTERM: the turn under way is ended and paid for first
-
-[bold]Environment[/bold]
-  OPENAI_API_KEY   for a real model; without it the offline stand-in answers
-  OPENAI_BASE_URL  any compatible endpoint
-  AGENT_CONFIG     the configuration's folder, in place of ./config
-  AGENT_STORE      sqlite:///PATH of the store, in place of ./.agent/store.db
-  OTEL_*           where traces, metrics and logs go\
-"""
-
-app = typer.Typer(
-    name="agent",
-    help="Ask the agent, see what it did, and operate it.",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-for command in (ask.ask, chat.chat, resume.resume, trace.trace, check.check, models.models, tools.tools):
-    app.command(epilog=sys.modules[command.__module__].EXAMPLES)(command)
-app.command("offline-model", epilog=offline_model.EXAMPLES)(offline_model.offline_model)
-app.add_typer(conversations.app)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"agent {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    context: typer.Context,
-    config: Annotated[
-        Path, typer.Option("--config", envvar="AGENT_CONFIG", metavar="DIR", help="The configuration's folder.")
-    ] = Path("config"),
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        typer.Option("--log-level", help="Log lines from this level on go to stderr, as JSON."),
-    ] = "warning",
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    context.obj = Common(config, log_level)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
+    """Runs one command, by default that of the command line; its exit code."""
     try:
-        code = app(given, prog_name="agent", standalone_mode=False)
-    except typer.TyperException as error:
-        if "--json" in given:
-            show(Failure("usage", error.format_message(), error.exit_code), as_json=True)
-        else:
-            from typer.rich_utils import rich_format_error
+        from agent.cli import streams
 
-            rich_format_error(error)  # type: ignore[arg-type]
-        return error.exit_code
-    return int(code or 0)
+        streams.complete()
+        from agent.cli import program
+
+        return program.run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

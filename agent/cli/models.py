@@ -13,7 +13,7 @@ import typer
 from agent.cli import documents
 from agent.cli.common import AsJson, common
 from agent.cli.failures import told
-from agent.cli.terminal import out, safe
+from agent.cli.terminal import out, safe, show_table
 
 if TYPE_CHECKING:
     from agent.config.load import Config
@@ -132,4 +132,4 @@ def _show(listed: list[Listed]) -> None:
         used = ", ".join(model.used_by) or ("stand-in without a key" if model.stand_in else "")
         cells = (model.name, model.config.provider, model.endpoint, key, model.prices[0] or free)
         table.add_row(*map(safe, (*cells, model.prices[1] or free, f"{model.config.context_window:,}", used)))
-    out().print(table)
+    show_table(out(), table)

@@ -56,7 +56,10 @@ def resume(context: typer.Context, metrics_port: MetricsPort = None, as_json: As
         async with opened(common(context).settings(), metrics_port=metrics_port) as app:
             await _others_have_ended(app)
             resumed = await _resumed(app)
-            (_write if as_json else _show)(app, resumed)
+            if as_json:
+                await _write(app, resumed)
+            else:
+                _show(app, resumed)
         return 0 if all(result.outcome == "answered" for result in resumed.results) else 1
 
     return told(as_json, lambda: run(work))
@@ -66,20 +69,20 @@ async def _others_have_ended(app: App) -> None:
     """Waits until every other process that owns a turn has moved its lease on, or its turns were queued."""
     import asyncio
 
-    first = _leases(app)
+    first = await _leases(app)
     silent = first
     with _waiting() as tell:
         while silent:
-            tell(len(silent), max(silent.values()) - app.services.store.read(lambda tx: tx.now()))
+            tell(len(silent), max(silent.values()) - await app.services.store.read(lambda tx: tx.now()))
             await asyncio.sleep(LOOK)
-            silent = {worker: until for worker, until in _leases(app).items() if first.get(worker) == until}
+            silent = {worker: until for worker, until in (await _leases(app)).items() if first.get(worker) == until}
 
 
-def _leases(app: App) -> dict[str, int]:
+async def _leases(app: App) -> dict[str, int]:
     from agent.store import underway
 
     store = app.services.store
-    return store.read(lambda tx: underway.leases(tx, store.worker))
+    return await store.read(lambda tx: underway.leases(tx, store.worker))
 
 
 @contextlib.contextmanager
@@ -106,7 +109,7 @@ async def _resumed(app: App) -> Resumed:
 
     from agent.store import turns
 
-    waiting = app.services.store.read(lambda tx: turns.queued(tx, tx.now()))
+    waiting = await app.services.store.read(lambda tx: turns.queued(tx, tx.now()))
     task = asyncio.create_task(app.resume())
     try:
         results = await asyncio.shield(task)
@@ -118,9 +121,9 @@ async def _resumed(app: App) -> Resumed:
     return Resumed(results, [turn for turn in waiting if turn not in ended])
 
 
-def _write(app: App, resumed: Resumed) -> None:
+async def _write(app: App, resumed: Resumed) -> None:
     ended: list[Json] = [
-        documents.result(each, standings(app, each), trailer.stand_in(app, each)) for each in resumed.results
+        documents.result(each, await standings(app, each), trailer.stand_in(app, each)) for each in resumed.results
     ]
     documents.write({"turns": ended, "left": list(resumed.left)})
 
@@ -130,8 +133,11 @@ def _show(app: App, resumed: Resumed) -> None:
     if not resumed.results and not resumed.left:
         console.print("Nothing to resume.")
     for each in resumed.results:
-        console.print(f"{each.turn_id}  {trailer.brief(each)}", soft_wrap=True)
+        console.print(trailer.brief(each), soft_wrap=True)
         if each.text:
             console.print(safe(each.text), soft_wrap=True)
     for turn in resumed.left:
-        console.print(f"{turn}  not gone on with here: another process has it, or its agent or prompt isn't configured")
+        console.print(
+            f"{turn}  not gone on with here: another process has it, or its agent or prompt isn't configured",
+            soft_wrap=True,
+        )

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from agent.cli.failures import Stopped
+
+if TYPE_CHECKING:
+    from agent.types import Json
 
 Work: TypeAlias = Callable[["Signals"], Coroutine[None, None, int]]
 
 
 class Signals:
     """SIGINT and SIGTERM cancel the work, once; what it does about that takes its time, and the second signal ends the
-    process as if nobody listened."""
+    process as if nobody listened. `so_far` is what the work wants to be told beside the error then."""
 
     def __init__(self) -> None:
         import asyncio
 
         self.received: signal.Signals | None = None
+        self.so_far: Mapping[str, Json] | None = None
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
 
@@ -73,4 +77,4 @@ async def _run(work: Work) -> int:
         except CancelledError:
             if signals.received is None:
                 raise
-            raise Stopped(signals.received) from None
+            raise Stopped(signals.received, signals.so_far) from None

@@ -78,11 +78,10 @@ def _show(registries: Mapping[str, Registry]) -> None:
 
 
 def _show_one(console: Console, tool: Tool) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
+    from textwrap import indent, wrap
 
     console.print(f"  {tool.name}({_arguments(tool)})", soft_wrap=True)
-    console.print(Padding(Text(safe(tool.description)), (0, 0, 0, 6)))
+    console.print(indent("\n".join(wrap(safe(tool.description), max(console.width - 6, 20))), " " * 6), soft_wrap=True)
     facts = f"repeat {tool.repeat} · timeout {tool.timeout:g} s · {_module(tool)}"
     console.print(f"      {facts}", style="dim", soft_wrap=True)
 

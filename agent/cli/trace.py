@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agent.cli import documents, tree
-from agent.cli.common import AsJson, common
+from agent.cli.common import AsJson, books, common
 from agent.cli.failures import Mistyped, told
 from agent.cli.terminal import out
 
@@ -27,13 +27,17 @@ EXAMPLES = """\
   or error {kind message exit_code problems}\
 """
 
+ACCEPTED = (
+    "what is wanted is a turn's id or enough of its beginning, a trace id, or a conversation's id (its last turn)"
+)
+
 
 def trace(
     context: typer.Context,
     wanted: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="A turn's id or its first 8 characters or more, a trace id, or a conversation's id."
+            metavar="ID", help="A turn's id or enough of its beginning, a trace id, or a conversation's id."
         ),
     ],
     as_json: AsJson = False,
@@ -45,13 +49,12 @@ def trace(
 
     def work() -> int:
         from agent import trace_tree
-        from agent.store.reader import reading
 
-        with reading(common(context).settings().store) as tx:
+        with books(common(context)) as tx:
             try:
                 turn = trace_tree.read(tx, trace_tree.find(tx, wanted))
             except trace_tree.NoSuchTurn as unknown:
-                raise Mistyped(str(unknown)) from unknown
+                raise Mistyped(f"{unknown}; {ACCEPTED}") from unknown
         if as_json:
             documents.write(documents.tree(turn))
         else:

@@ -21,16 +21,16 @@ def stand_in(app: App, result: TurnResult) -> bool:
 
 
 def show(console: Console, app: App, result: TurnResult, budgets: Sequence[Standing]) -> None:
-    from rich.table import Table
+    """Nothing is broken over lines, so that ids can be copied from a narrow terminal, too."""
+    from rich.text import Text
 
     if stand_in(app, result):
         label(console, app, result.agent)
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for name, value in _rows(app, result, budgets):
-        table.add_row(name, safe(value))
-    console.print(table)
+    rows = _rows(app, result, budgets)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        console.print(Text.assemble((f"{name:<{width}}", "dim"), "  ", safe(value)), soft_wrap=True)
+    console.print(f"agent trace {result.turn_id}", style="dim", soft_wrap=True)
 
 
 def brief(result: TurnResult) -> str:
@@ -41,9 +41,15 @@ def brief(result: TurnResult) -> str:
 
 def label(console: Console, app: App, agent: str) -> None:
     """So that nobody takes the stand-in for a model."""
+    from agent.config.base_urls import OVERRIDE
+
     first = app.config.agents.agents[agent].models[0]
     variable = app.config.models.models[first].api_key_env
-    instead = f" Set {variable} to ask {first}." if variable else ""
+    instead = ""
+    if variable and not app.settings.env.get(variable):
+        instead = f" Set {variable} to ask {first}."
+    elif variable and app.settings.env.get(OVERRIDE):
+        instead = f" {OVERRIDE} leads to it."
     console.print(f"The offline stand-in answers, not a real model.{instead}", style="bold yellow", soft_wrap=True)
 
 
@@ -60,7 +66,7 @@ def _rows(app: App, result: TurnResult, budgets: Sequence[Standing]) -> list[tup
         ("prompt", f"{result.prompt_name}@{result.prompt_version}"),
         ("model", ", ".join(_model(app, name) for name in result.models) or "none answered"),
         ("trace", result.trace_id),
-        ("turn", f"{result.turn_id}   (agent trace {result.turn_id})"),
+        ("turn", result.turn_id),
         ("conversation", result.conversation_id),
     ]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.cli.terminal import moment, safe, seconds, tokens, usd
+from agent.cli.terminal import moment, safe, seconds, show_table, tokens, usd
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from agent.trace_tree import AttemptNode, ChatNode, Node, ToolNode, TurnTree
+
+
+_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-"})
 
 
 class Line(NamedTuple):
@@ -33,9 +36,18 @@ def show(console: Console, turn: TurnTree) -> None:
     table.add_column("", overflow="fold")
     for line in _lines(turn):
         failed = line.notes.startswith("error ")
-        table.add_row(*map(safe, line), style="red" if failed else None)
-    console.print(table)
+        table.add_row(*(_drawn(console, safe(cell)) for cell in line), style="red" if failed else None)
+    show_table(console, table)
     console.print(_closing(turn), style="dim", soft_wrap=True)
+
+
+def _drawn(console: Console, text: str) -> str:
+    """In ASCII where the terminal's encoding has no lines."""
+    try:
+        "├".encode(console.encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII)
+    return text
 
 
 def _lines(turn: TurnTree) -> Iterator[Line]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
+from agent.cli import streams
 from agent.cli.terminal import note, safe
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ class Watching:
 
     def _write(self, text: str) -> None:
         self._shown += text
-        sys.stdout.write(safe(text))
-        sys.stdout.flush()
+        stream = streams.stdout()
+        stream.write(safe(text))
+        stream.flush()
 
     def _note(self, text: str) -> None:
         self._new_line()

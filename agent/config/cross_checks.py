@@ -8,7 +8,7 @@ from agent.config.base_urls import base_url_defect
 from agent.config.documents import Document, KeyPath
 from agent.config.problems import Problem
 from agent.config.shapes import AgentConfig, AgentsFile, ModelConfig, ModelsFile
-from agent.prompts.versions import PromptVersion, fits
+from agent.prompts.versions import PromptVersion, VariableType, fits
 
 RESERVED_PARAMETERS = frozenset(
     {
@@ -25,12 +25,45 @@ RESERVED_PARAMETERS = frozenset(
 )
 """What the agent sets itself. `n` is among them because each further choice is output that no hold covers."""
 
+_KNOWN_PARAMETERS: Mapping[str, VariableType] = {
+    "frequency_penalty": "number",
+    "logprobs": "boolean",
+    "parallel_tool_calls": "boolean",
+    "presence_penalty": "number",
+    "reasoning_effort": "text",
+    "seed": "integer",
+    "service_tier": "text",
+    "stop": "text",
+    "store": "boolean",
+    "temperature": "number",
+    "top_k": "integer",
+    "top_logprobs": "integer",
+    "top_p": "number",
+    "user": "text",
+    "verbosity": "text",
+}
+"""What a provider would refuse with every request if it were anything else. Other parameters pass as they are."""
+
+_WORDS: Mapping[VariableType, str] = {
+    "boolean": "true or false",
+    "integer": "an integer",
+    "number": "a number",
+    "text": "text",
+}
+
+
+NANO = 10**9
+"""Money is counted in nano-dollars."""
+
 
 def agent_problems(agents: AgentsFile, document: Document) -> Iterator[Problem]:
     """Inside agents.yaml."""
     if agents.default not in agents.agents:
         yield document.problem(("default",), f"one of {_names(agents.agents)}")
     for name, agent in agents.agents.items():
+        if int(agent.bounds.usd_per_turn * NANO) == 0:
+            path: KeyPath = ("agents", name, "bounds", "usd_per_turn")
+            yield document.problem(path, "at least a nano-dollar (0.000000001)", f"{agent.bounds.usd_per_turn}")
         for position, model in enumerate(agent.models):
             if model in agent.models[:position]:
                 yield document.problem(("agents", name, "models", position), "each model once")
@@ -62,6 +95,10 @@ def _one_model_problems(name: str, model: ModelConfig, document: Document) -> It
         yield document.problem((*path, "price"), expected, "no price")
     for parameter in sorted(RESERVED_PARAMETERS & model.parameters.keys()):
         yield document.problem((*path, "parameters", parameter), "no such parameter: the agent sets it", "the key")
+    for parameter, value in model.parameters.items():
+        kind = _KNOWN_PARAMETERS.get(parameter)
+        if kind and not fits(kind, value):
+            yield document.problem((*path, "parameters", parameter), _WORDS[kind])
 
 
 def chain_problems(agents: AgentsFile, models: ModelsFile, document: Document) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ Severity = Literal["error", "warning", "note"]
 _SHOWN_CHARACTERS = 60
 _SECRET_KEY = re.compile(r"(^|[._-])(key|apikey|token|secret|password|passwd|authorization|credentials?)$", re.I)
 _SECRET_VALUE = re.compile(
-    r"^(sk|pk|rk|ghp|gho|glpat|xox[a-z]|AKIA|eyJ|Bearer )|^(?=.*\d)(?=.*[A-Za-z])[\w+=-]{32,}$|://[^/]*@"
+    r"^(sk|pk|rk|ghp|gho|glpat|xox[a-z]|AKIA|eyJ|Bearer )|^(?=.*\d)(?=.*[A-Za-z])[\w+=-]{32,}$|://[^/]*@|://\S*\?"
 )
 
 
@@ -22,7 +22,7 @@ class Problem:
     """One thing to put right. `line` and `column` count from 1 and are None where there is no one place.
 
     `key` is the dotted path inside the file, empty for the file as a whole. `found` and `expected` are plain words
-    and never hold a secret.
+    and never hold a secret; `expected` is empty where `found` says it all.
     """
 
     file: str
@@ -37,7 +37,8 @@ class Problem:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         severity = "" if self.severity == "error" else f"{self.severity}: "
         key = f"{self.key}: " if self.key else ""
-        return f"{place}: {severity}{key}found {self.found}, expected {self.expected}"
+        expected = f", expected {self.expected}" if self.expected else ""
+        return f"{place}: {severity}{key}found {self.found}{expected}"
 
 
 class ConfigError(Exception):

@@ -17,9 +17,10 @@ class Strict(BaseModel):
 
 
 class Bounds(Strict):
-    """What ends a turn. Times in seconds, sizes in bytes, money in USD."""
+    """What ends a turn. Times in seconds, sizes in bytes, money in USD. One step would run tools for nobody: the call
+    that reads their results is the second."""
 
-    steps: int = Field(8, ge=1, le=1000)
+    steps: int = Field(8, ge=2, le=1000)
     tool_calls: int = Field(24, ge=0, le=10_000)
     calls_per_reply: int = Field(8, ge=1, le=1000)
     parallel_tools: int = Field(4, ge=1, le=256)
@@ -30,13 +31,17 @@ class Bounds(Strict):
 
 
 class AgentConfig(Strict):
-    """One agent: a prompt, a fallback chain of models (first to last), tool modules, bounds."""
+    """One agent: a prompt, a fallback chain of models (first to last), tool modules, bounds.
+
+    `client_system_messages`: clients of the service may add system messages to the agent's own prompt.
+    """
 
     prompt: Name
     models: tuple[Name, ...] = Field(min_length=1)
     tools: tuple[str, ...] = ()
     variables: dict[str, Scalar] = Field(default_factory=dict)
     bounds: Bounds = Bounds()
+    client_system_messages: bool = False
 
 
 class AgentsFile(Strict):

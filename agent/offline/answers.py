@@ -6,7 +6,7 @@ import re
 
 import orjson
 
-from agent.offline.facts import LOOKUP, SEARCH, Article, Facts, Person, Result, articles, id_of
+from agent.offline.facts import LOOKUP, SEARCH, Article, Facts, Person, Result, articles, best_of_each, id_of
 from agent.offline.wording import USER_ID, content_words, is_about_the_caller, is_in_vain, is_thanks
 
 _STEP = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]+(.+)$", re.MULTILINE)
@@ -60,9 +60,10 @@ def _trouble(facts: Facts) -> list[str]:
 
 
 def _substance(facts: Facts) -> list[str]:
-    found = articles(facts.fresh)
-    if found:
-        return [_advice(found), *_ticket(facts), _invitation(facts)]
+    several = best_of_each(facts.fresh)
+    if several:
+        advice = [_advice([article]) for article in several] if len(several) > 1 else [_advice(articles(facts.fresh))]
+        return [*advice, *_ticket(facts), _invitation(facts)]
     searches = [result for result in facts.fresh if result.call.name == SEARCH]
     if searches:
         return [_nothing_found(facts, searches[-1])]

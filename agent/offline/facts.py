@@ -54,9 +54,11 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`ids` as people wrote them, the newest first. `fresh` are the results since the last user message."""
+    """`before` is what the user had said before the question. `ids` as people wrote them, the newest first. `fresh`
+    are the results since the last user message."""
 
     question: str
+    before: str
     ids: tuple[str, ...]
     fresh: tuple[Result, ...]
     earlier: tuple[Result, ...]
@@ -76,13 +78,23 @@ def gather(messages: tuple[Message, ...]) -> Facts:
     lookups = [result for result in (*earlier, *fresh) if result.call.name == LOOKUP]
     people = {person.id: person for person in map(_person, lookups) if person}
     nobody = frozenset(id_of(result.call) for result in lookups if _is_nobody(result)) - people.keys()
-    return Facts(said[0] if said else "", ids, fresh, earlier, people, nobody)
+    question, before = [*said, "", ""][:2]
+    return Facts(question, before, ids, fresh, earlier, people, nobody)
 
 
 def articles(results: tuple[Result, ...]) -> list[Article]:
     """The hits of the newest search that found something, the best first."""
-    searches = (result for result in reversed(results) if result.call.name == SEARCH and result.error is None)
-    return next((found for result in searches if (found := _articles(result.value))), [])
+    return next(reversed(_found(results)), [])
+
+
+def best_of_each(results: tuple[Result, ...]) -> list[Article]:
+    """The first hit of every search that found something, each article once."""
+    return list({found[0].title: found[0] for found in _found(results)}.values())
+
+
+def _found(results: tuple[Result, ...]) -> list[list[Article]]:
+    searches = (result for result in results if result.call.name == SEARCH and result.error is None)
+    return [found for result in searches if (found := _articles(result.value))]
 
 
 def arguments(call: ToolCall) -> dict[str, JsonValue]:

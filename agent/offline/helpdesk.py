@@ -12,7 +12,7 @@ from agent.offline.answers import answer
 from agent.offline.facts import LOOKUP, SEARCH, Facts, arguments, articles, gather, id_of
 from agent.offline.request import Asked, OfferedTool
 from agent.offline.schema_arguments import Arguments
-from agent.offline.wording import queries
+from agent.offline.wording import queries, topics
 from agent.types import Message, ToolCall
 
 TRIES = 2
@@ -56,14 +56,14 @@ def _lookups(facts: Facts) -> Iterator[Want]:
 
 
 def _search(facts: Facts) -> list[Want]:
-    """The question's words; after a failure, or nothing found, other words once."""
+    """The question's words, or each of its topics; after a failure, or nothing found, other words once."""
     searches = [result for result in facts.fresh if result.call.name == SEARCH]
     if articles(facts.fresh) or len(searches) >= TRIES:
         return []
+    several = [] if searches else topics(facts.question)
     tried = {str(arguments(result.call).get("query")) for result in searches}
-    untried = (query for query in queries(facts.question) if query not in tried)
-    first: list[Want] = [(SEARCH, {"query": query}) for query in untried]
-    return first[:1]
+    untried = [query for query in queries(facts.question, facts.before) if query not in tried]
+    return [(SEARCH, {"query": query}) for query in several or untried[:1]]
 
 
 def _others(named: list[OfferedTool], facts: Facts) -> list[Want]:

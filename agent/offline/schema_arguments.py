@@ -14,6 +14,14 @@ _NAMED = re.compile(r"\b(?:in|for|of|to|at|about|with|named)\s+([A-Z][\w-]*(?:\s
 _ID = re.compile(r"\b[A-Z]+-\d+\b")
 _NUMBER = re.compile(r"(?<![\w-])-?\d+(?:\.\d+)?\b")
 
+_FORMATS = {
+    "date": "2026-01-31",
+    "date-time": "2026-01-31T12:00:00Z",
+    "email": "alex@example.com",
+    "time": "12:00:00Z",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
 Schema = dict[str, JsonValue]
 DEEPEST = 8
 
@@ -50,7 +58,7 @@ class Arguments:
     def _typed(self, schema: Schema, depth: int) -> JsonValue:
         match schema.get("type"):
             case "string":
-                return next(self._words, "example")
+                return _FORMATS.get(str(schema.get("format"))) or next(self._words, "example")
             case "integer":
                 return int(float(next(self._numbers, "1")))
             case "number":

@@ -25,7 +25,11 @@ _PROFILE = re.compile(
 )
 _THANKS = re.compile(r"\b(thanks?|cheers|bye|goodbye|perfect|fixed|solved|works now|great)\b", re.IGNORECASE)
 _IN_VAIN = re.compile(r"\b(still|again|did ?n[o'’]?t|does ?n[o'’]?t|not|tried|else)\b", re.IGNORECASE)
+_ADDED = re.compile(r"\W*and (?:at|for|from|in|on|via|with)\b", re.IGNORECASE)
+_AND = re.compile(r"\band\b|,|&|;", re.IGNORECASE)
 MOST_WORDS = 12
+MOST_OF_A_TOPIC = 2
+MOST_TOPICS = 4
 
 
 def content_words(text: str) -> list[str]:
@@ -36,11 +40,22 @@ def content_words(text: str) -> list[str]:
     return list(dict.fromkeys(telling))[:MOST_WORDS]
 
 
-def queries(question: str) -> list[str]:
-    """What to search for, best first: all the telling words, then the last one alone, then it as a problem."""
+def queries(question: str, before: str) -> list[str]:
+    """What to search for, best first: all the telling words, then the last one alone. A question that only adds
+    where or on what ("and on my phone?") is about what was asked `before`."""
     if is_about_the_caller(question) or not (words := content_words(question)):
         return []
-    return list(dict.fromkeys([" ".join(words), words[-1], f"{words[-1]} problem"]))
+    if _ADDED.match(question):
+        words = list(dict.fromkeys([*content_words(before), *words]))
+    return list(dict.fromkeys([" ".join(words), words[-1]]))
+
+
+def topics(question: str) -> list[str]:
+    """What to search for one by one, where it names several things ("vpn and printer"); else nothing."""
+    parts = [content_words(part) for part in _AND.split(question)]
+    if len(parts) < 2 or not all(1 <= len(words) <= MOST_OF_A_TOPIC for words in parts):
+        return []
+    return [" ".join(words) for words in parts[:MOST_TOPICS]]
 
 
 def is_about_the_caller(question: str) -> bool:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from agent.tools.threads import ToolThreads
-from agent.tools.tool import Tool, ToolConfigError
+from agent.tools.tool import Tool, ToolConfigError, ToolDefinitionError
 
 FACTORY = "tools"
 _THREADS = 32
+_NOT_THE_ENGINEERS = (Path(__file__).parents[1], Path(importlib.__file__).parent)
 
 
 class ToolModuleError(Exception):
@@ -92,7 +93,12 @@ def _imported(name: str) -> ModuleType:
 
 
 def _told(error: BaseException) -> str:
-    """The error and the line it comes from."""
-    last: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)[-1:]
-    place = "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in last)
-    return f"{type(error).__name__}: {error}{place}"
+    """The error and the engineer's own line that it comes from; a SyntaxError brings its place along."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    kind = "" if isinstance(error, ToolDefinitionError) else f"{type(error).__name__}: "
+    return f"{kind}{error}{place}"
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith("<frozen ") or any(Path(file).is_relative_to(folder) for folder in _NOT_THE_ENGINEERS)

@@ -16,6 +16,8 @@ from pydantic_core import ErrorDetails, to_json
 
 from agent.tools.tool import Tool, ToolError
 from agent.types import ToolCall, ToolResult
+from agent.unicode import storable
+from telemetry.failure import qualified_name
 
 _ERRORS_SHOWN = 10
 _FOUND_SHOWN = 80
@@ -33,7 +35,7 @@ def content_of(value: object) -> str:
 
 def capped(text: str, limit: int) -> str:
     """At most `limit` (256 or more) bytes of UTF-8, with a note of what was cut; fit for every store and provider."""
-    text = _storable(text)
+    text = storable(text)
     data = text.encode()
     if len(data) <= limit:
         return text
@@ -43,21 +45,12 @@ def capped(text: str, limit: int) -> str:
     return shown + note.format(len(data), len(shown.encode()))
 
 
-def _storable(text: str) -> str:
-    """PostgreSQL's text holds no NUL, and a lone surrogate has no UTF-8."""
-    if "\0" in text:
-        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def failed(call: ToolCall, error: BaseException, limit: int) -> ToolResult:
     """The tool raised."""
     message = _message(error)
     if isinstance(error, ToolError):
         return ToolResult(call, capped(f"Error: {message}", limit), "tool_error")
-    kind = _qualified_name(type(error))
+    kind = qualified_name(error)
     return ToolResult(call, capped(f"Error: {call.name} failed with {kind}: {message}", limit), kind)
 
 
@@ -66,10 +59,6 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001  an engineer's __str__ must not end the turn
         return "(its message cannot be shown)"
-
-
-def _qualified_name(kind: type[BaseException]) -> str:
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def timed_out(call: ToolCall, tool: Tool, *, begun: bool = True) -> ToolResult:
@@ -111,7 +100,7 @@ def unknown_tool(call: ToolCall, known: Collection[str]) -> ToolResult:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     tools = f"The tools are: {', '.join(known)}." if known else "There are no tools."
-    return ToolResult(call, _storable(f"Error: there is no tool {name!r}.{hint} {tools}"), "unknown_tool")
+    return ToolResult(call, storable(f"Error: there is no tool {name!r}.{hint} {tools}"), "unknown_tool")
 
 
 def not_run(call: ToolCall, reason: str) -> ToolResult:
@@ -125,4 +114,4 @@ def outcome_unknown(call: ToolCall) -> ToolResult:
         f"Outcome unknown: {call.name} was running when the process ended, and is not run again. "
         "It may have taken effect; check before you ask for it once more."
     )
-    return ToolResult(call, _storable(text), "outcome_unknown")
+    return ToolResult(call, storable(text), "outcome_unknown")

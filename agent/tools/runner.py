@@ -22,13 +22,14 @@ async def run_tool(tool: Tool, call: ToolCall, *, key: str, limit: int, threads:
 
     `error_type` of the result is `invalid_arguments`, `timeout`, `tool_error` or the qualified name of the exception.
     Raises CancelledError when the turn is cancelled: an `async def` tool is cancelled with it, a `def` tool that
-    has begun is abandoned and goes on in its thread unseen. KeyboardInterrupt and SystemExit go through.
+    has begun is abandoned and goes on in its thread unseen. KeyboardInterrupt goes through; SystemExit doesn't, since
+    many a program that is wrapped as a tool says by it that it failed.
     """
     try:
         arguments = tool.validate(call.arguments)
     except ValidationError as error:
         return invalid_arguments(call, tool, error, limit)
-    except Exception as error:  # noqa: BLE001  the tool's edge: an engineer's own validator
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the tool's edge: an engineer's own validator
         return failed(call, error, limit)
     if tool.repeat == "key":
         arguments[KEY] = key
@@ -50,7 +51,7 @@ async def _on_loop(tool: Tool, call: ToolCall, arguments: Arguments, limit: int)
         if task.cancelling() > cancels:
             raise
         return failed(call, error, limit)  # the tool's own, such as that of a task it had cancelled itself
-    except Exception as error:  # noqa: BLE001  the tool's edge
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the tool's edge
         return timed_out(call, tool) if deadline.expired() else failed(call, error, limit)
 
 
@@ -68,5 +69,5 @@ def _called(tool: Tool, call: ToolCall, arguments: Arguments, limit: int) -> Too
     """Words the outcome within the thread: a StopIteration cannot cross into a coroutine, and JSON takes time."""
     try:
         return ToolResult(call, capped(content_of(tool.run(**arguments)), limit))
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  the tool's edge
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  the tool's edge
         return failed(call, error, limit)

@@ -1,4 +1,6 @@
-"""Ranked full-text search over articles: SQLite FTS5 in memory, BM25, Porter's stemming."""
+"""Ranked full-text search over articles: SQLite FTS5 in memory, BM25, Porter's stemming.
+
+An article is found by its title, tags and symptoms only: its steps have words of every other topic in them."""
 
 from __future__ import annotations
 
@@ -10,15 +12,15 @@ from dataclasses import dataclass
 
 from agent.tools.helpdesk_data import Article
 
-_WEIGHTS = (6.0, 5.0, 5.0, 1.0)  # title, tags, symptoms, text
+_WEIGHTS = (6.0, 5.0, 5.0)  # title, tags, symptoms
 _TERMS = 32
 _SAYS_NOTHING = """
     a about after again all also always am an and any anyone are as at be because been broke broken but by can
     cannot could did do does doesn doing don for from get gets getting give go goes going got had has have he hello
-    help her hi him his how i if in into is isn issue it its just keeps like ll m make me my need no not now of on
+    help her hi him his how i if in into is isn issue it its just keeps like list ll m make me my need no not now of on
     or our pc please problem re s say says she should so some somebody someone t tell than thank thanks that the
-    their them then there these they thing this to too trying u up us ve very want was wasn we were what when where
-    which while who why will with won work working works would you your
+    their them then there these they thing this to too trying u up us user users ve very want was wasn we were what when
+    where which while who why will with won work working works would you your
 """
 _STOP_WORDS = frozenset(_SAYS_NOTHING.split())
 
@@ -39,11 +41,11 @@ class ArticleIndex:
         self._lock = threading.Lock()
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         self._database.execute(
-            "CREATE VIRTUAL TABLE article USING fts5(title, tags, symptoms, text, tokenize='porter unicode61')"
+            "CREATE VIRTUAL TABLE article USING fts5(title, tags, symptoms, tokenize='porter unicode61')"
         )
         self._database.executemany(
-            "INSERT INTO article(rowid, title, tags, symptoms, text) VALUES (?, ?, ?, ?, ?)",
-            ((n, a.title, " ".join(a.tags), a.symptoms, a.text) for n, a in enumerate(self._articles)),
+            "INSERT INTO article(rowid, title, tags, symptoms) VALUES (?, ?, ?, ?)",
+            ((n, a.title, " ".join(a.tags), a.symptoms) for n, a in enumerate(self._articles)),
         )
 
     def search(self, query: str, limit: int = 3) -> Sequence[Hit]:
@@ -54,7 +56,7 @@ class ArticleIndex:
         match = " OR ".join(f'"{word}"' for word in words)  # quoted: an operator's name is a word like any other
         with self._lock:
             rows = self._database.execute(
-                "SELECT rowid, bm25(article, ?, ?, ?, ?) AS rank FROM article WHERE article MATCH ?"
+                "SELECT rowid, bm25(article, ?, ?, ?) AS rank FROM article WHERE article MATCH ?"
                 " ORDER BY rank, rowid LIMIT ?",
                 (*_WEIGHTS, match, limit),
             ).fetchall()

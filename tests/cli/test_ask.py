@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import terminal
 from agent.cli.main import main
 from agent.offline.faults import Fault
 from agent.offline.server import OfflineModel
@@ -150,6 +151,26 @@ def test_the_stand_in_is_labelled(agent: Agent, tmp_path: Path, monkeypatch: pyt
     ran = agent("ask", "I'm user U-123 and my laptop will not connect to wifi.")
     assert "offline stand-in answers, not a real model. Set OPENAI_API_KEY to ask gpt-6-luna." in ran.out
     assert agent("ask", QUESTION, "--json").document["stand_in"] is True
+
+
+def test_a_stand_in_that_the_environment_leads_to_is_labelled_as_such(
+    agent: Agent, server: OfflineModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENT_CONFIG", "config")
+    monkeypatch.setenv("OPENAI_API_KEY", "offline")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    out = agent("ask", "hi").out
+    assert "not a real model. OPENAI_BASE_URL leads to it." in out
+    assert "Set OPENAI_API_KEY" not in out
+
+
+def test_ids_and_numbers_are_whole_on_a_narrow_terminal(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = str(agent("ask", QUESTION, "--json").document["turn_id"])
+    monkeypatch.setattr(terminal, "PIPED_WIDTH", 40)
+    ran = agent("ask", QUESTION, "--trace")
+    assert "…" not in ran.out.partition("span")[2]
+    [command] = [line for line in ran.out.splitlines() if line.startswith("agent trace ")]
+    assert len(command) == len(f"agent trace {turn}")
 
 
 def test_metrics_can_be_scraped_meanwhile(agent: Agent) -> None:

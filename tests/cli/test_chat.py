@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.offline.faults import Fault
 from agent.offline.server import OfflineModel
 from tests.cli.conftest import Agent
 from tests.support.processes import ROOT, Processes
@@ -97,6 +99,56 @@ def test_ctrl_c_in_a_turn(terminal: Terminal, server: OfflineModel) -> None:
     terminal.until("you> ")
     terminal.type("\x04")
     assert terminal.end() == 0
+
+
+def test_ctrl_c_at_the_prompt_says_how_to_go_on(terminal: Terminal) -> None:
+    terminal.until("you> ")
+    terminal.type(f"{QUESTION}\r")
+    terminal.until("answered")
+    terminal.until("you> ")
+    terminal.type("\x03")
+    terminal.until("Go on with: agent chat --conversation")
+    assert terminal.end() == 130
+
+
+def test_a_busy_conversation_ends_what_is_piped_in(processes: Processes, server: OfflineModel, agent: Agent) -> None:
+    conversation = str(agent("ask", QUESTION, "--json").document["conversation_id"])
+    gate = server.gate()
+    first = processes.agent("ask", "And on my phone?", "--conversation", conversation)
+    gate.wait_arrived(30)
+    chatting = processes.agent("chat", "--json", "--conversation", conversation)
+    chatting.send("And on my tablet?\n")
+    chatting.close_stdin()
+    assert chatting.wait() == 2
+    assert json.loads(chatting.stdout)["error"]["kind"] == "caller"
+    gate.release()
+    assert first.wait() == 0
+
+
+def test_what_is_piped_in_and_not_answered_is_exit_code_1(processes: Processes, server: OfflineModel) -> None:
+    server.faults.push(Fault("status", 401))
+    process = processes.agent("chat", "--json")
+    process.send(f"{QUESTION}\n{QUESTION}\n")
+    process.close_stdin()
+    assert process.wait() == 1
+    turns = json.loads(process.stdout)["turns"]
+    assert [turn["outcome"] for turn in turns] == ["provider_failed", "answered"]
+
+
+def test_a_turn_that_was_cancelled_is_among_the_turns(processes: Processes, server: OfflineModel) -> None:
+    gate = server.gate(5)
+    process = processes.agent("chat", "--json")
+    process.send(f"{QUESTION}\n")
+    gate.wait_arrived(30)
+    process.send_signal(signal.SIGINT)
+    gate.release()
+    process.send("And on my phone?\n")
+    process.close_stdin()
+    assert process.wait() == 1
+    document = json.loads(process.stdout)
+    assert [turn["outcome"] for turn in document["turns"]] == ["cancelled", "answered"]
+    assert {turn["conversation_id"] for turn in document["turns"]} == {document["conversation_id"]}
+    assert document["turns"][0]["cost"]["nano_usd"] > 0
 
 
 def test_turns_that_are_piped_in_become_one_document(processes: Processes, agent: Agent) -> None:

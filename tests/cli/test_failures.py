@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.cli.main import main
+from agent.offline.server import OfflineModel
 from tests.cli.conftest import Agent
+from tests.support.app import write_config
 
 MISTAKES = [
     (["ask", "hi", "--agent", "nobody"], "usage", "no agent nobody in agents.yaml; there is desk"),
@@ -16,6 +18,9 @@ MISTAKES = [
     (["ask", "  "], "usage", "empty"),
     (["ask"], "usage", "Missing argument"),
     (["ask", "hi", "--no-such-option"], "usage", "no-such-option"),
+    (["ask", "how", "do", "I", "print"], "usage", "Put the question in quotes"),
+    (["ask", "- dash"], "usage", "put --"),
+    (["ask", "hi", "--user", ""], "usage", "it is empty"),
     (["trace", "0" * 32], "configuration", "nothing has been asked"),
     (["conversations", "show", "nowhere"], "configuration", "nothing has been asked"),
     (["conversations", "delete", "nowhere", "--yes"], "configuration", "nothing has been asked"),
@@ -38,7 +43,11 @@ def test_a_mistake(agent: Agent, arguments: list[str], kind: str, message: str) 
     [
         ("OTEL_TRACES_EXPORTER", "carrier-pigeon", "OTEL_TRACES_EXPORTER"),
         ("OTEL_BSP_SCHEDULE_DELAY", "soon", None),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         ("AGENT_STORE", "mysql://x", "AGENT_STORE"),
+        ("AGENT_STORE", "sqlite:///", "AGENT_STORE"),
+        ("AGENT_STORE", "sqlite:////tmp", "AGENT_STORE"),
+        ("AGENT_STORE", "sqlite:///x?foo=1", "the option foo"),
         ("AGENT_STORE", "sqlite:////dev/null/store.db", "/dev/null"),
         ("AGENT_CONFIG", "nowhere", "no such folder"),
     ],
@@ -76,8 +85,17 @@ def test_a_file_that_is_no_store(agent: Agent, tmp_path: Path) -> None:
     (tmp_path / "store.db").write_bytes(b"SQLite was never here, but something else was. " * 50)
     for arguments in (["ask", "hi"], ["trace", "0" * 32], ["conversations", "list"]):
         ran = agent(*arguments, "--json")
-        assert ran.code in (1, 2)
+        assert (ran.code, ran.error["kind"]) == (2, "configuration")
         assert "store.db" in str(ran.error["message"])
+
+
+def test_a_key_that_is_not_set_and_no_stand_in(agent: Agent, config: Path, server: OfflineModel) -> None:
+    write_config(config, server.base_url, model={"api_key_env": "OPENAI_API_KEY"})
+    for arguments in (["ask", "hi"], ["check"]):
+        ran = agent(*arguments)
+        assert ran.code == 2
+        assert "OPENAI_API_KEY" in ran.out + ran.err
+    assert server.log.count() == 0
 
 
 def test_a_port_that_is_taken(agent: Agent) -> None:

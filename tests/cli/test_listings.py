@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import agent as package
-from agent.cli.main import app
+from agent.cli.program import app
 from tests.cli.conftest import Agent
 
 
@@ -38,6 +38,19 @@ def test_a_bad_configuration(agent: Agent, config: Path, monkeypatch: pytest.Mon
         ("environment", None, "AGENT_STORE"),
     ]
     assert "budgets.yaml:2:" in agent("check").out
+
+
+def test_a_bad_environment_is_told_once(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    ran = agent("check")
+    assert ran.code == 2
+    assert ran.out.count("OTEL_EXPORTER_OTLP_PROTOCOL: found 'http/json', expected 'http/protobuf' or 'grpc'") == 1
+
+
+def test_what_is_piped_has_no_trailing_blanks(shipped: Agent) -> None:
+    for command in ("tools", "models"):
+        assert [line for line in shipped(command).out.splitlines() if line.endswith(" ")] == []
 
 
 def test_models(shipped: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,3 +106,4 @@ def test_every_help_shows_examples(agent: Agent, command: str) -> None:
     assert ran.code == 0
     assert f"agent {command}" in ran.out.partition("Examples")[2]
     assert all(len(line) <= 80 for line in ran.out.splitlines())
+    assert [line for line in ran.out.splitlines() if "<bool>" in line and "--help" not in line] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -58,9 +59,38 @@ def test_a_signal_in_the_middle_of_a_turn(
     process.send_signal(number)
     assert process.wait(10) == code
     [line] = process.stdout.splitlines()
-    assert json.loads(line)["error"]["exit_code"] == code
+    document = json.loads(line)
+    assert document["error"]["exit_code"] == code
     assert process.stderr == ""
-    assert assert_cancelled(tmp_path).cost > 0
+    turn = assert_cancelled(tmp_path)
+    assert (document["turn_id"], document["outcome"]) == (turn.turn_id, "cancelled")
+    assert document["cost"]["nano_usd"] == turn.cost > 0
+
+
+def test_people_are_told_what_a_turn_that_they_stopped_has_cost(server: OfflineModel, processes: Processes) -> None:
+    server.faults.push(Fault("ok"), Fault("slow_chunks", 0.05))
+    process = processes.agent("ask", QUESTION)
+    process.wait_for_line("search_kb", "stderr")
+    server.log.wait(lambda log: log.count() == 2, 30)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    for word in ("cancelled", "cost", "conversation", "agent trace"):
+        assert re.search(f"^.*{word}", process.stdout, re.MULTILINE)
+    assert process.stderr.endswith("stopped by SIGINT\n")
+
+
+def test_ctrl_c_before_anything_has_begun_is_silent() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from agent.cli.main import main\n"
+        "sys.exit(main(['ask', 'hi']))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
 
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path, server: OfflineModel) -> None:

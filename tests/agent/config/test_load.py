@@ -44,7 +44,7 @@ MISTAKES = [
     ("agents.yaml", "steps: 8", 'steps: "8"', f'{STEPS} "8", expected an integer'),
     ("agents.yaml", "steps: 8", "steps: true", f"{STEPS} true, expected an integer"),
     ("agents.yaml", "steps: 8", "steps: 8.5", f"{STEPS} 8.5, expected an integer"),
-    ("agents.yaml", "steps: 8", "steps: 0", f"{STEPS} 0, expected at least 1"),
+    ("agents.yaml", "steps: 8", "steps: 1", f"{STEPS} 1, expected at least 2"),
     ("agents.yaml", "steps: 8", "steps: 0o10000", f"{STEPS} 4096, expected at most 1000"),
     ("agents.yaml", "steps: 8", "steps:", f"{STEPS} nothing, expected an integer"),
     ("agents.yaml", "seconds: 120", "seconds: 2:00", 'agents.yaml:9:7: agents.desk.bounds.deadline_seconds: found "2:00", expected a number'),
@@ -81,6 +81,14 @@ MISTAKES = [
     ("models.yaml", "price: openai/small-1", "ceiling_usd_per_mtok: [0, 3]", "models.yaml:14:28: models.small.ceiling_usd_per_mtok.0: found 0, expected more than 0"),
     ("models.yaml", "price: openai/small-1", "ceiling_usd_per_mtok: [3]", "models.yaml:14:5: models.small.ceiling_usd_per_mtok.1: found nothing, expected a value (it is required)"),
     ("models.yaml", "model: local", "model: local\n    parameters: {n: 4}", "models.yaml:18:18: models.local.parameters.n: found the key, expected no such parameter: the agent sets it"),
+    # what every request says
+    ("models.yaml", "model: local", "model: local\n    parameters: {seed: abc}", 'models.yaml:18:18: models.local.parameters.seed: found "abc", expected an integer'),
+    ("models.yaml", "model: local", "model: local\n    parameters: {seed: 1.5}", "models.yaml:18:18: models.local.parameters.seed: found 1.5, expected an integer"),
+    ("models.yaml", "model: local", "model: local\n    parameters: {temperature: hot}", 'models.yaml:18:18: models.local.parameters.temperature: found "hot", expected a number'),
+    ("models.yaml", "model: local", "model: local\n    parameters: {top_p: true}", "models.yaml:18:18: models.local.parameters.top_p: found true, expected a number"),
+    ("models.yaml", "model: local", "model: local\n    parameters: {service_tier: 1}", "models.yaml:18:18: models.local.parameters.service_tier: found 1, expected text"),
+    ("models.yaml", "model: local", "model: local\n    parameters: {logprobs: 1}", "models.yaml:18:18: models.local.parameters.logprobs: found 1, expected true or false"),
+    ("models.yaml", "model: local", "model: local\n    parameters: {max_tokens: many}", "models.yaml:18:18: models.local.parameters.max_tokens: found the key, expected no such parameter: the agent sets it"),
     # where requests go
     ("models.yaml", "http://127.0.0.1:8000/v1", "ftp://127.0.0.1/v1", 'models.yaml:18:5: models.local.base_url: found "ftp://127.0.0.1/v1", expected an http or https URL with a host'),
     ("models.yaml", "model: small-1", "model: small-1\n    base_url: http://models.example", 'models.yaml:12:5: models.small.base_url: found "http://models.example", expected https (plain http to another machine would send the key in the clear)'),
@@ -186,3 +194,9 @@ def test_words_that_yaml_1_1_takes_for_something_else_stay_text(folder: Path) ->
     edit(folder / "agents.yaml", "company: Example Ltd", "company: NO")
 
     assert load_config(folder).agents.agents["desk"].variables["company"] == "NO"
+
+
+def test_parameters_that_nobody_here_knows_pass(folder: Path) -> None:
+    edit(folder / "models.yaml", "model: local", "model: local\n    parameters: {min_p: x, temperature: 1, seed: 7}")
+
+    assert load_config(folder).models.models["local"].parameters == {"min_p": "x", "temperature": 1, "seed": 7}

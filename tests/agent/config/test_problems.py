@@ -47,6 +47,7 @@ def test_values_are_shown_in_plain_words(value: object, key: str, shown: str) ->
         ("Bearer 1", "parameters.header"),
         ("0123456789abcdef0123456789abcdef", "parameters.x"),
         ("https://user:hunter2@models.example", "models.gpt.base_url"),
+        ("https://models.example/v1?api-key=hunter2", "models.gpt.base_url"),
     ],
 )
 def test_what_looks_like_a_secret_is_not_shown(value: str, key: str) -> None:

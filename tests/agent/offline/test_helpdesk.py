@@ -59,6 +59,26 @@ def test_follow_ups_use_what_is_known() -> None:
     assert conversation.calls == []
 
 
+def test_a_question_that_adds_on_what_keeps_its_topic() -> None:
+    conversation = Conversation({**FOUND})
+    conversation.say("my vpn drops")
+
+    conversation.say("and on my phone?")
+
+    assert conversation.calls == [("search_kb", {"query": "vpn drops phone"})]
+
+
+def test_several_topics_are_searched_for_one_by_one_and_each_is_answered() -> None:
+    hits = [orjson.dumps([hit]).decode() for hit in (WIFI, PRINTER, PRINTER)]
+    conversation = Conversation({"search_kb": hits})
+
+    answer = conversation.say("wifi and printer and toner are all broken")
+
+    assert [arguments["query"] for _, arguments in conversation.calls] == ["wifi", "printer", "toner broken"]
+    assert "1. Turn wifi off." in answer
+    assert answer.count("1. Look at the display.") == 1
+
+
 def test_a_user_id_alone_is_looked_up_and_the_problem_asked_for() -> None:
     conversation = Conversation({**FOUND})
 

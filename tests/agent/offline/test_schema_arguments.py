@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Literal
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AnyUrl, BaseModel
 
 from agent.offline.schema_arguments import Arguments, Schema
 
@@ -53,6 +55,17 @@ def test_says_example_where_nothing_was_said() -> None:
     }
 
     assert Arguments(schema, "").build() == {"city": "example", "nights": 1}
+
+
+class Dated(BaseModel):
+    day: date
+    moment: datetime
+    id: UUID
+    page: AnyUrl
+
+
+def test_formats_are_kept_to() -> None:
+    Dated.model_validate(Arguments(Dated.model_json_schema(), "use it").build())
 
 
 def test_a_schema_within_itself_ends() -> None:

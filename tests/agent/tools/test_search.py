@@ -67,6 +67,9 @@ QUESTIONS = {
     "Windows update stuck with 0x80070002": "KB-134",
     "remote desktop to my office PC": "KB-135",
     "OneDrive sync pending for hours": "KB-136",
+    "I lost a file, can I get it back": "KB-124",
+    "outlook doesn't sync": "KB-107",
+    "vpn drops phone": "KB-103",
 }
 
 
@@ -86,7 +89,23 @@ def test_gives_at_most_the_limit_best_first() -> None:
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-@pytest.mark.parametrize("query", ["", "   ", '"', "😀🔥", "how do I", "xyzzy qwfp", "\0", "\ud800", "___"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "   ",
+        '"',
+        "😀🔥",
+        "how do I",
+        "xyzzy qwfp",
+        "\0",
+        "\ud800",
+        "___",
+        "need Photoshop",
+        "What's the weather?",
+        "write a poem about the sea",
+    ],
+)
 def test_a_query_without_known_words_finds_nothing(query: str) -> None:
     assert INDEX.search(query) == ()
 
@@ -122,16 +141,21 @@ def test_a_pasted_log_is_searched_by_its_first_words() -> None:
     assert INDEX.search(log)[0].article.id == "KB-103"
 
 
-def test_words_are_stemmed_and_titles_weigh_more_than_text() -> None:
+def test_words_are_stemmed_and_titles_weigh_more_than_symptoms() -> None:
     index = ArticleIndex(
         [
-            Article("a", "Other", ("other",), "- other", "In passing: printing. " * 2),
-            Article("b", "Printers", ("other",), "- other", "Nothing of it in here, at all."),
+            Article("a", "Other", ("other",), "- printing", ""),
+            Article("b", "Printers", ("other",), "- other", ""),
         ]
     )
-    assert [hit.article.id for hit in index.search("printing")] == ["a"]  # Porter: print and printer are two stems
+    assert [hit.article.id for hit in index.search("printed")] == ["a"]  # Porter: print and printer are two stems
     assert [hit.article.id for hit in index.search("printer")] == ["b"]
     assert [hit.article.id for hit in index.search("other printers printed")] == ["b", "a"]
+
+
+def test_an_article_is_not_found_by_what_its_steps_mention_in_passing() -> None:
+    index = ArticleIndex([Article("a", "Other", ("other",), "- other", "In passing: a printer.")])
+    assert index.search("printer") == ()
 
 
 def test_searches_from_many_threads_agree() -> None:
