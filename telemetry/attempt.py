@@ -38,7 +38,7 @@ class Attempt:
 
     `usage` holds what the provider reported when `cost.quality` is `measured`, our own estimate when it is
     `estimated`; when `unknown`, what was reported without there being a price for it, or None. `error_type` is None
-    exactly when the attempt brought a usable reply.
+    where a whole answer arrived; whether it says anything is for who asked to judge.
     """
 
     id: str
@@ -60,3 +60,8 @@ class Attempt:
     error_type: str | None = None
     trace_id: str | None = None
     span_id: str | None = None
+
+    @property
+    def reported(self) -> Usage | None:
+        """What the provider said of its usage, priced or not: the only tokens that `gen_ai.*` and a turn count."""
+        return None if self.cost.quality == "estimated" else self.usage

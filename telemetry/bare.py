@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from telemetry.attempt import Attempt, Call
-from telemetry.events import qualified_name
 from telemetry.exporters import Telemetry, setup
+from telemetry.failure import error_type
 from telemetry.labels import Known
 from telemetry.pricing import Cost, Prices, PricingError
 from telemetry.usage import Usage, read_usage
@@ -50,22 +50,24 @@ class Observer:
     @contextmanager
     def chat(self) -> Iterator[Observed]:
         """One call: a span, which becomes a child of the current one, and its metrics. Exceptions pass through."""
-        observed, error_type = Observed(), None
+        observed = Observed()
+        raised: BaseException | None = None
         started, clock = time.time_ns() // 1000, time.perf_counter()
         with self.telemetry.spans.chat(replace(self.call, id=str(uuid4()))) as span:
             try:
                 yield observed
             except BaseException as error:
-                error_type = qualified_name(error)
+                raised = error
                 raise
             finally:
                 duration = time.perf_counter() - clock
-                ended = self._attempt(observed.body, started, duration, error_type)
+                failed = None if raised is None else error_type(raised)
+                ended = self._attempt(observed.body, started, duration, failed)
                 observed.attempt = replace(ended, trace_id=span.trace_id, span_id=span.span_id)
-                span.finish(observed.attempt)
+                span.finish(observed.attempt, failure=raised)
                 self.telemetry.metrics.attempt(observed.attempt, span.exemplar)
 
-    def _attempt(self, body: Mapping[str, object], started: int, duration: float, error_type: str | None) -> Attempt:
+    def _attempt(self, body: Mapping[str, object], started: int, duration: float, failed: str | None) -> Attempt:
         usage = read_usage(body).usage
         choices = body.get("choices")
         reasons = [c.get("finish_reason") for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
@@ -85,7 +87,7 @@ class Observer:
             finish_reasons=tuple(reason for reason in reasons if isinstance(reason, str)),
             service_tier=tier,
             system_fingerprint=_text(body, "system_fingerprint"),
-            error_type=error_type,
+            error_type=failed,
         )
 
     def _cost(self, usage: Usage, service_tier: str | None) -> Cost:

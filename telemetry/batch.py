@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from telemetry.destination import Queue
 from telemetry.metrics import DropReason, Signal
 from telemetry.waiting import Waiting
 from telemetry.worker import Worker
@@ -40,7 +41,7 @@ def disconnect(exporter: Disconnectable) -> None:
 
 
 class Batcher(Generic[T]):
-    """Takes items from any thread without waiting; when `queue_size` wait, new ones are dropped, and counted. With
+    """Takes items from any thread without waiting; when `queue.size` wait, new ones are dropped, and counted. With
     `weigh` (characters of an item) the queue is bounded by those, too: for where content is captured.
 
     `connect` makes the exporter, in the background and when it is first needed: loading one takes 0.2 s, and the child
@@ -52,21 +53,19 @@ class Batcher(Generic[T]):
         signal: Signal,
         connect: Callable[[], Exporter[T]],
         dropped: Callable[[Signal, DropReason, int], None],
+        queue: Queue,
         *,
-        queue_size: int,
-        batch_size: int,
-        interval: float,
         weigh: Callable[[T], int] | None = None,
     ) -> None:
         self._signal = signal
         self._connect = connect
         self._dropped = dropped
-        self._empty: Callable[[], Waiting[T]] = lambda: Waiting(queue_size, batch_size, weigh)
+        self._empty: Callable[[], Waiting[T]] = lambda: Waiting(queue.size, queue.batch, weigh)
         self._waiting = self._empty()
         self._exporter: Exporter[T] | None = None
         self._exporting = 0
         self._abandoned = False
-        self.worker = Worker(f"telemetry export of {signal}", interval, self._export_all)
+        self.worker = Worker(f"telemetry export of {signal}", queue.interval, self._export_all)
 
     def put(self, item: T) -> None:
         if self.worker.stopping:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from telemetry.metrics import Signal
+from telemetry.redaction import without_secrets
 
 Protocol = Literal["http/protobuf", "grpc"]
 
 _DEFAULT_SECONDS: Final = 3.0
 """Instead of the specification's 10 s: the end of a process waits for its last export."""
+
+_HEADER_NAME: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+
+
+class Unreachable(Exception):
+    """Nobody listens where a signal is to go; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,30 @@ class Destination:
     protocol: Protocol
     endpoint: str
     timeout: float
+    proxied: bool = False
+
+    def knock(self) -> None:
+        """Raises `Unreachable` where nobody listens: the SDK's exporters would try for all of `timeout`, and the end of
+        a process waits for them. Behind a proxy nobody can tell; whatever else is wrong is theirs to find out."""
+        parts = urlsplit(self.endpoint if "://" in self.endpoint else f"//{self.endpoint}")
+        if self.proxied or not parts.hostname:
+            return
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname, port), min(1.0, self.timeout)).close()
+        except ConnectionRefusedError:
+            raise Unreachable(f"nobody listens at {parts.hostname}:{port}") from None
+        except OSError:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How much may wait, how much is sent at once, and every how many seconds."""
+
+    size: int
+    batch: int
+    interval: float
 
 
 def destination(env: Mapping[str, str], signal: Signal) -> Destination | None:
@@ -41,7 +75,22 @@ def destination(env: Mapping[str, str], signal: Signal) -> Destination | None:
         return None
     protocol = _protocol(env, signal)
     local = "http://localhost:4317" if protocol == "grpc" else f"http://localhost:4318/v1/{signal}"
-    return Destination(protocol, endpoint or local, _timeout(env, signal))
+    if protocol == "http/protobuf" and endpoint and not endpoint.startswith(("http://", "https://")):
+        variable = _endpoint_variable(env, signal)
+        shown = without_secrets(env[variable])
+        raise ValueError(f"{variable}={shown!r}: expected a URL, http://… or https://…")
+    _check_secrets(env, signal)
+    proxied = any(env.get(name) or env.get(name.lower()) for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
+    return Destination(protocol, endpoint or local, _timeout(env, signal), proxied)
+
+
+def queue(env: Mapping[str, str], prefix: str, delay: float) -> Queue:
+    """As `OTEL_BSP_*` and `OTEL_BLRP_*` say; `delay` is the default in milliseconds. Raises ValueError."""
+    return Queue(
+        size=int(number(env, f"{prefix}_MAX_QUEUE_SIZE", 2048)),
+        batch=int(number(env, f"{prefix}_MAX_EXPORT_BATCH_SIZE", 512)),
+        interval=number(env, f"{prefix}_SCHEDULE_DELAY", delay) / 1000,
+    )
 
 
 def number(env: Mapping[str, str], variable: str, default: float) -> float:
@@ -54,6 +103,23 @@ def number(env: Mapping[str, str], variable: str, default: float) -> float:
     if not 0 < value < float("inf"):
         raise ValueError(f"{variable}={text!r}: expected a number above 0")
     return value
+
+
+def _endpoint_variable(env: Mapping[str, str], signal: Signal) -> str:
+    own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
+    return own if env.get(own, "").strip() else "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+def _check_secrets(env: Mapping[str, str], signal: Signal) -> None:
+    """Raises ValueError where the SDK would lose a key. What the variables say is not shown: it is the key."""
+    variable = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    if _endpoint_variable(env, signal) == variable and "?" in env.get(variable, ""):
+        raise ValueError(f"{variable}: expected a URL without a query; a key belongs into OTEL_EXPORTER_OTLP_HEADERS")
+    for variable in ("OTEL_EXPORTER_OTLP_HEADERS", f"OTEL_EXPORTER_OTLP_{signal.upper()}_HEADERS"):
+        for number, header in enumerate(env.get(variable, "").split(","), 1):
+            name, equals, _ = header.partition("=")
+            if header.strip() and not (equals and _HEADER_NAME.fullmatch(name.strip())):
+                raise ValueError(f"{variable}: expected name=value,name=value; header {number} is none")
 
 
 def _endpoint(env: Mapping[str, str], signal: Signal) -> str:

@@ -9,6 +9,8 @@ from opentelemetry.util.types import AnyValue
 
 from telemetry import names as n
 from telemetry.content import Content
+from telemetry.failure import names_a_class, qualified_name
+from telemetry.labels import OTHER_ERROR
 
 
 class Events:
@@ -32,18 +34,14 @@ class Events:
         self._emit(n.TOOL_EXCEPTION, SeverityNumber.WARN, self._exception(attributes, error))
 
     def _exception(self, attributes: Mapping[str, AnyValue], error: BaseException | None) -> dict[str, AnyValue]:
-        """A message may hold content or secrets, so it is content; a stack trace would hold both."""
-        name = str(attributes[n.ERROR_TYPE]) if error is None else qualified_name(error)
-        event = {**attributes, n.EXCEPTION_TYPE: name}
+        """A message may hold content or secrets, so it is content; a stack trace would hold both. Of a failure that
+        was told by a code alone the exception's class is not known."""
+        told = str(attributes[n.ERROR_TYPE])
+        known = told if names_a_class(told) else OTHER_ERROR
+        event = {**attributes, n.EXCEPTION_TYPE: known if error is None else qualified_name(error)}
         if error is not None and self.content.on_events:
             event[n.EXCEPTION_MESSAGE] = self.content.text(str(error))
         return event
 
     def _emit(self, name: str, severity: SeverityNumber, attributes: Mapping[str, AnyValue]) -> None:
         self._logger.emit(event_name=name, severity_number=severity, severity_text=severity.name, attributes=attributes)
-
-
-def qualified_name(error: BaseException) -> str:
-    """An exception's class as `error.type` says it: `TimeoutError`, `openai.RateLimitError`."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

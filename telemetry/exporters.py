@@ -6,9 +6,9 @@ import atexit
 import os
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from opentelemetry._logs import LoggerProvider, NoOpLoggerProvider
 from opentelemetry.trace import Tracer
@@ -17,16 +17,18 @@ from prometheus_client import CollectorRegistry
 from telemetry import names as n
 from telemetry.batch import Batcher
 from telemetry.content import Content
-from telemetry.destination import destination, number
+from telemetry.destination import Destination, Queue, destination, number, queue
 from telemetry.events import Events
 from telemetry.labels import Known
-from telemetry.metrics import Metrics
+from telemetry.metrics import Metrics, Signal
 from telemetry.spans import Spans
 from telemetry.untraced import Untraced
 from telemetry.waiting import weight
 from telemetry.worker import Worker
 
 SHUTDOWN_SECONDS = 4.0
+
+T = TypeVar("T")
 
 
 class Pipeline(Protocol):
@@ -100,6 +102,25 @@ def setup(
     return telemetry
 
 
+def refusals(env: Mapping[str, str]) -> Iterator[str]:
+    """Everything that `setup` would raise ValueError for: `VARIABLE=found: expected …`."""
+    readings: Sequence[tuple[Signal, Callable[[Mapping[str, str]], object]]] = (
+        ("traces", _traces_queue),
+        ("logs", _logs_queue),
+        ("metrics", _metrics_interval),
+    )
+    for signal, settings in readings:
+        try:
+            if destination(env, signal):
+                settings(env)
+        except ValueError as error:
+            yield str(error)
+    try:
+        Content.from_env(env)
+    except ValueError as error:
+        yield str(error)
+
+
 def _tracer(
     env: Mapping[str, str], version: str, metrics: Metrics, content: Content, pipelines: list[Pipeline]
 ) -> Tracer:
@@ -112,11 +133,9 @@ def _tracer(
     provider = otlp.tracer_provider(version)
     batcher = Batcher(
         "traces",
-        lambda: otlp.span_exporter(to, provider, version),
+        _knocking(to, lambda to: otlp.span_exporter(to, provider, version)),
         metrics.dropped,
-        queue_size=int(number(env, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)),
-        batch_size=int(number(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)),
-        interval=number(env, "OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+        _traces_queue(env),
         weigh=(lambda span: weight(span.attributes)) if content.on_spans else None,
     )
     pipelines.append(batcher)
@@ -133,11 +152,9 @@ def _loggers(
 
     batcher = Batcher(
         "logs",
-        lambda: otlp.log_exporter(to),
+        _knocking(to, otlp.log_exporter),
         metrics.dropped,
-        queue_size=int(number(env, "OTEL_BLRP_MAX_QUEUE_SIZE", 2048)),
-        batch_size=int(number(env, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", 512)),
-        interval=number(env, "OTEL_BLRP_SCHEDULE_DELAY", 1000) / 1000,
+        _logs_queue(env),
         weigh=(lambda event: weight(event.log_record.attributes)) if content.on_events else None,
     )
     pipelines.append(batcher)
@@ -150,9 +167,27 @@ def _push_metrics(env: Mapping[str, str], version: str, metrics: Metrics, pipeli
         return
     from telemetry import otlp_metrics
 
-    interval = number(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000) / 1000
+    connect = _knocking(to, otlp_metrics.metric_exporter)
     pipelines.append(
-        otlp_metrics.MetricsPush(
-            metrics, lambda: otlp_metrics.metric_exporter(to), metrics.dropped, version=version, interval=interval
-        )
+        otlp_metrics.MetricsPush(metrics, connect, metrics.dropped, version=version, interval=_metrics_interval(env))
     )
+
+
+def _knocking(to: Destination, connect: Callable[[Destination], T]) -> Callable[[], T]:
+    def connected() -> T:
+        to.knock()
+        return connect(to)
+
+    return connected
+
+
+def _traces_queue(env: Mapping[str, str]) -> Queue:
+    return queue(env, "OTEL_BSP", 5000)
+
+
+def _logs_queue(env: Mapping[str, str]) -> Queue:
+    return queue(env, "OTEL_BLRP", 1000)
+
+
+def _metrics_interval(env: Mapping[str, str]) -> float:
+    return number(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000) / 1000

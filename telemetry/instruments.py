@@ -45,6 +45,7 @@ def label(attribute: str) -> str:
 
 _SECONDS = tuple(0.01 * 2**i for i in range(14))
 _AGENT_SECONDS = tuple(0.1 * 2**i for i in range(13))
+_HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _TOKENS = tuple(float(4**i) for i in range(14))
 _CALLS = tuple(float(2**i) for i in range(8))
 _USD = tuple(4**i / 10_000 for i in range(10))
@@ -101,6 +102,14 @@ _MONEY = (
         money=True,
     ),
     Instrument(
+        n.COST_DIFFERENCE,
+        "counter",
+        "{USD}",
+        (*_AGENT, n.REQUEST_MODEL, n.COST_SIDE),
+        "What providers state beyond the price book (more) or below it (less), in USD.",
+        money=True,
+    ),
+    Instrument(
         n.TURN_COST_USD,
         "histogram",
         "{USD}",
@@ -141,4 +150,13 @@ _OPERATION = (
     _count(n.TELEMETRY_DROPPED, "{item}", (n.SIGNAL, n.REASON), "Telemetry lost at the queue and at the exporter."),
 )
 
-INSTRUMENTS: dict[str, Instrument] = {i.name: i for i in (*_CONVENTIONS, *_MONEY, *_OPERATION)}
+_SERVICE = (
+    _seconds(
+        n.HTTP_DURATION,
+        (n.HTTP_METHOD, n.HTTP_ROUTE, n.HTTP_STATUS),
+        "Duration of a request to the service, up to the end of its answer.",
+        _HTTP_SECONDS,
+    ),
+)
+
+INSTRUMENTS: dict[str, Instrument] = {i.name: i for i in (*_CONVENTIONS, *_MONEY, *_OPERATION, *_SERVICE)}

@@ -10,7 +10,7 @@ OTHER: Final = "other"
 """What a model, tool, agent, prompt or budget is called that the configuration does not know."""
 
 OTHER_ERROR: Final = "_OTHER"
-"""What the conventions say for an error type outside of the closed set."""
+"""What the conventions say for an error type, or a method of HTTP, outside of the closed set."""
 
 _KINDS = {
     "timeout",
@@ -41,6 +41,7 @@ _KINDS = {
     "invalid_arguments",
     "too_many",
     "repeated",
+    "empty_reply",
 }
 _PROVIDER_CODES = {
     "rate_limit_exceeded",
@@ -57,6 +58,10 @@ _PROVIDER_CODES = {
     "content_filter",
     "internal_error",
     "tool_use_failed",
+    "exceeded_current_quota_error",
+    "data_inspection_failed",
+    "invalid_prompt",
+    "string_above_max_length",
 }
 _OUTCOMES = {
     "answered",
@@ -109,6 +114,10 @@ ERROR_TYPES: Final = frozenset(
     _KINDS | _PROVIDER_CODES | _OUTCOMES | _BUILTIN_ERRORS | _SDK_ERRORS | _HTTP_ERRORS | _ASYNC_ERRORS | _STATUSES
 )
 """The error types that have a time series of their own; spans carry the exact one in any case."""
+
+
+HTTP_METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+"""What the conventions take for known: RFC 9110 and PATCH."""
 
 
 @dataclass(frozen=True, slots=True)

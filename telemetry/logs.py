@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TextIO
 
 from opentelemetry.trace import get_current_span
 
-from telemetry.events import qualified_name
+from telemetry.failure import qualified_name
+from telemetry.redaction import without_secrets
 
 OURS = ("agent", "telemetry")
 
@@ -49,8 +52,26 @@ def configure(level: str = "warning", stream: TextIO | None = None, ours: Sequen
 
 def _message(record: logging.LogRecord) -> str:
     """asyncio's further lines show tasks and callbacks with the exceptions and values that they hold."""
-    message = record.getMessage()
-    return message.partition("\n")[0] if record.name == "asyncio" else message
+    message = _without_texts(record) if record.name.startswith("opentelemetry") else record.getMessage()
+    return without_secrets(message.partition("\n")[0] if record.name == "asyncio" else message)
+
+
+def _without_texts(record: logging.LogRecord) -> str:
+    """The SDK puts headers, endpoints and what a collector answers into its messages: of the values there only numbers,
+    codes and the classes of exceptions are shown."""
+    if not isinstance(record.args, tuple):
+        return str(record.msg)
+    shown = (
+        value
+        if isinstance(value, int | float | Enum)
+        else type(value).__name__
+        if isinstance(value, Exception)
+        else "…"
+        for value in record.args
+    )
+    with contextlib.suppress(TypeError, ValueError):
+        return str(record.msg) % tuple(shown)
+    return str(record.msg)
 
 
 def _whereabouts(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, TypeAlias
 
+from opentelemetry.trace import get_current_span
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -17,7 +18,7 @@ from telemetry import names as n
 from telemetry.attempt import Attempt
 from telemetry.families import Families, Rows
 from telemetry.instruments import INSTRUMENTS
-from telemetry.labels import OTHER, OUTCOMES, Known, closed
+from telemetry.labels import HTTP_METHODS, OTHER, OTHER_ERROR, OUTCOMES, Known, closed
 from telemetry.usage import Usage
 
 Exemplar: TypeAlias = dict[str, str] | None
@@ -77,8 +78,9 @@ class Metrics(Collector):
             observe = self._output_chunk[model].observe
             for gap in a.chunk_gaps:
                 observe(gap)
-        if a.usage is not None and a.cost.quality == "measured":
-            self._usage(model, a.usage)
+        usage = a.reported
+        if usage is not None:
+            self._usage(model, usage)
         self._charge(a, model, exemplar)
         self._bound(a)
 
@@ -125,21 +127,29 @@ class Metrics(Collector):
     def retry(self, agent: str, model: str, error_type: str, exemplar: Exemplar = None) -> None:
         self._retries[self._agent(agent), self._request(model), self._known.error(error_type)].inc(1, exemplar)
 
-    def fallback(self, agent: str, model: str, fallback_model: str, error_type: str, exemplar: Exemplar = None) -> None:
+    # These four happen between spans of calls and tools: their exemplar is the span that is current, the turn's.
+
+    def fallback(self, agent: str, model: str, fallback_model: str, error_type: str) -> None:
         models = (self._request(model), self._request(fallback_model))
-        self._fallbacks[self._agent(agent), *models, self._known.error(error_type)].inc(1, exemplar)
+        self._fallbacks[self._agent(agent), *models, self._known.error(error_type)].inc(1, _current())
 
     def repeat(self, agent: str, tool: str, kind: RepeatKind) -> None:
-        self._repeats[self._agent(agent), closed(tool, self._known.tools), kind].inc()
+        self._repeats[self._agent(agent), closed(tool, self._known.tools), kind].inc(1, _current())
 
     def rejection(self, agent: str, tool: str, kind: RejectionKind) -> None:
-        self._rejections[self._agent(agent), closed(tool, self._known.tools), kind].inc()
+        self._rejections[self._agent(agent), closed(tool, self._known.tools), kind].inc(1, _current())
 
     def refusal(self, budget: str, window: str) -> None:
-        self._refusals[closed(budget, self._known.budgets), window].inc()
+        self._refusals[closed(budget, self._known.budgets), window].inc(1, _current())
 
     def dropped(self, signal: Signal, reason: DropReason, items: int) -> None:
         self._dropped[signal, reason].inc(items)
+
+    def http_request(self, method: str, route: str | None, status: int | None, duration: float) -> None:
+        """A request to the service ended after `duration` seconds. `route` is a template of the program's own, None
+        where none was found; `status` None where nothing was sent."""
+        known = method if method in HTTP_METHODS else OTHER_ERROR
+        self._http_duration[known, route or "", "" if status is None else str(status)].observe(duration)
 
     # --- how it is counted ---------------------------------------------------------------------------------------
 
@@ -172,16 +182,20 @@ class Metrics(Collector):
 
     def _charge(self, a: Attempt, model: tuple[str, ...], exemplar: Exemplar) -> None:
         prompt = self._prompt((a.call.prompt_name, a.call.prompt_version))
-        self._cost[self._agent(a.call.agent), *model, *prompt, a.cost.quality].inc(a.cost.nano_usd, exemplar)
+        agent = self._agent(a.call.agent)
+        self._cost[agent, *model, *prompt, a.cost.quality].inc(a.cost.nano_usd, exemplar)
+        if a.cost.book_nano_usd is not None and (more := a.cost.nano_usd - a.cost.book_nano_usd):
+            side = "more" if more > 0 else "less"
+            self._cost_difference[agent, self._request(a.call.model), side].inc(abs(more), exemplar)
 
     def _bound(self, a: Attempt) -> None:
         held, charged = a.held_nano_usd, a.cost.nano_usd
-        if held == 0:  # nothing was held: no budget, or a model that costs nothing
+        if not a.call.turn_id:  # somebody else's loop: nothing is held there
             return
         labels = (self._agent(a.call.agent), self._request(a.call.model))
-        if charged > held:
+        if charged > held or a.cost.source == "none":  # what nobody knows is no less
             self._breaches[labels].inc()
-        if charged > 0 and a.cost.quality == "measured":
+        if held > 0 and charged > 0 and a.cost.quality == "measured":
             self._bound_ratio[labels].observe(held / charged)
 
     def _model(self, a: Attempt) -> tuple[str, ...]:
@@ -220,6 +234,7 @@ class Metrics(Collector):
         self._tool_calls = make.histogram(n.AGENT_TOOL_CALLS)
         self._tool_duration = make.histogram(n.TOOL_DURATION)
         self._cost = make.money_counter(n.COST_TOTAL)
+        self._cost_difference = make.money_counter(n.COST_DIFFERENCE)
         self._turn_cost = make.histogram(n.TURN_COST_USD)
         self._turns = make.counter(n.TURNS)
         self._turns_active = make.gauge(n.TURNS_ACTIVE)
@@ -231,9 +246,18 @@ class Metrics(Collector):
         self._holds_expired = make.counter(n.HOLDS_EXPIRED)
         self._breaches = make.counter(n.BOUND_BREACHES)
         self._bound_ratio = make.histogram(n.BOUND_RATIO)
+        self._http_duration = make.histogram(n.HTTP_DURATION)
         self._dropped = make.counter(n.TELEMETRY_DROPPED)
         for gauge in self._rows:
             make.rows(gauge, partial(self._read, gauge))
 
     def _read(self, gauge: str) -> Rows:
         return self._rows[gauge]()
+
+
+def _current() -> Exemplar:
+    """The current span, where it will be exported."""
+    span = get_current_span().get_span_context()
+    if not span.trace_flags.sampled:
+        return None
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}

@@ -27,7 +27,6 @@ OPERATION_NAME: Final = "gen_ai.operation.name"
 PROVIDER_NAME: Final = "gen_ai.provider.name"
 AGENT_NAME: Final = "gen_ai.agent.name"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
-CONVERSATION_COMPACTED: Final = "gen_ai.conversation.compacted"
 PROMPT_NAME: Final = "gen_ai.prompt.name"
 PROMPT_VERSION: Final = "gen_ai.prompt.version"
 PROMPT_VARIABLE: Final = "gen_ai.prompt.variable."
@@ -85,10 +84,19 @@ RETRY_DELAY: Final = "agent.retry.delay"
 FALLBACK_MODEL: Final = "agent.fallback.model"
 REPEAT_KIND: Final = "agent.repeat.kind"
 REJECTION: Final = "agent.rejection"
+COST_SIDE: Final = "agent.cost.side"
+"""Whether the provider states `more` or `less` than the price book."""
 BUDGET_NAME: Final = "agent.budget.name"
 BUDGET_WINDOW: Final = "agent.budget.window"
 SIGNAL: Final = "agent.signal"
 REASON: Final = "agent.reason"
+
+# --- of the conventions for HTTP servers (stable, core v1.45.0) -----------------------------------------------------
+
+HTTP_METHOD: Final = "http.request.method"
+HTTP_ROUTE: Final = "http.route"
+HTTP_STATUS: Final = "http.response.status_code"
+HTTP_DURATION: Final = "http.server.request.duration"
 
 # --- events ------------------------------------------------------------------------------------------------------
 
@@ -117,6 +125,7 @@ TOOL_DURATION: Final = "gen_ai.execute_tool.duration"
 # --- metrics of our own ------------------------------------------------------------------------------------------
 
 COST_TOTAL: Final = "agent.cost.usd"
+COST_DIFFERENCE: Final = "agent.cost.difference.usd"
 TURN_COST_USD: Final = "agent.turn.cost.usd"
 TURNS: Final = "agent.turns"
 TURNS_ACTIVE: Final = "agent.turns.active"

@@ -14,7 +14,8 @@ from opentelemetry.util.types import AnyValue
 
 from telemetry import names as n
 from telemetry.content import Json, dump
-from telemetry.events import Events, qualified_name
+from telemetry.events import Events
+from telemetry.failure import error_type
 from telemetry.labels import OTHER_ERROR
 
 _ERROR_TYPE = re.compile(r"[\w.:/-]{1,100}", re.ASCII)
@@ -25,7 +26,8 @@ class Operation:
 
     `trace_id` and `span_id` are hex and valid inside the `with`, sampled or not; `exemplar` holds both where the span
     will be exported, else None. A failure is told with `fail()`, or is the exception that leaves the `with`; without
-    one the status stays UNSET. The text of an exception may hold content, so it leaves only where content does.
+    one the status stays UNSET. `error_type` is what the span says of it, for metrics to say the same. The text of an
+    exception may hold content, so it leaves only where content does.
     """
 
     def __init__(
@@ -45,13 +47,13 @@ class Operation:
         self._parent = parent
         self._end: dict[str, AnyValue] = {}
         self._content: dict[str, Json] = {}
-        self._error_type: str | None = None
         self._exception: BaseException | None = None
         self._span: Span
         self._token: Token[Context]
         self.trace_id = ""
         self.span_id = ""
         self.exemplar: dict[str, str] | None = None
+        self.error_type: str | None = None
 
     @property
     def traceparent(self) -> str:
@@ -71,10 +73,10 @@ class Operation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None and self._error_type is None:
-            self.fail(qualified_name(error), error)
-        if self._error_type is not None:
-            self._end[n.ERROR_TYPE] = self._error_type
+        if error is not None and self.error_type is None:
+            self.fail(error_type(error), error)
+        if self.error_type is not None:
+            self._end[n.ERROR_TYPE] = self.error_type
             self._span.set_status(StatusCode.ERROR, self._description())
         if self._content and self._events.content.on_spans:
             self._span.set_attributes({key: dump(value) for key, value in self._content.items()})
@@ -83,9 +85,9 @@ class Operation:
         detach(self._token)
         self._span.end()
 
-    def fail(self, error_type: str, exception: BaseException | None = None) -> None:
-        """It failed. `error_type` is a provider's code or a class's name; what looks like neither is not exported."""
-        self._error_type = error_code(error_type)
+    def fail(self, reason: str, exception: BaseException | None = None) -> None:
+        """It failed. `reason` is a provider's code or a class's name; what looks like neither is not exported."""
+        self.error_type = error_code(reason)
         self._exception = exception
 
     def _description(self) -> str | None:
@@ -100,5 +102,5 @@ class Operation:
         return {**self._start, **self._end}
 
 
-def error_code(error_type: str) -> str:
-    return error_type if _ERROR_TYPE.fullmatch(error_type) else OTHER_ERROR
+def error_code(reason: str) -> str:
+    return reason if _ERROR_TYPE.fullmatch(reason) else OTHER_ERROR

@@ -159,9 +159,7 @@ class RecordedExporter:
         most, length = limits.max_event_attributes, limits.max_attribute_length
         kept = span.events if limits.max_events is None else span.events[-limits.max_events :]
         events = [Event(name, BoundedAttributes(most, a, max_value_len=length), at) for name, a, at in kept]
-        attributes = BoundedAttributes(
-            limits.max_span_attributes, span.attributes, max_value_len=limits.max_span_attribute_length
-        )
+        attributes = _bounded(span.attributes, limits.max_span_attributes, limits.max_span_attribute_length)
         return ReadableSpan(
             name=span.name,
             context=span.context,
@@ -175,3 +173,9 @@ class RecordedExporter:
             end_time=span.ended,
             instrumentation_scope=self.scope,
         )
+
+
+def _bounded(attributes: dict[str, AnyValue], most: int | None, length: int | None) -> Mapping[str, AnyValue]:
+    if length is None and (most is None or len(attributes) <= most):
+        return attributes  # nothing to cut, and bounding them costs as much as encoding them
+    return BoundedAttributes(most, attributes, max_value_len=length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -72,6 +73,11 @@ class MetricsServer:
 def serve_metrics(collector: Collector, port: int, addr: str = "127.0.0.1") -> MetricsServer:
     """Serve `collector` (a registry) on `addr`. OpenMetrics, with exemplars, for clients that accept it.
     Raises OSError where the port cannot be had."""
+    return serve_metrics_on(collector, socket.create_server((addr, port)))
+
+
+def serve_metrics_on(collector: Collector, sock: socket.socket) -> MetricsServer:
+    """The same on a socket that listens already; closed with the server."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
@@ -92,4 +98,7 @@ def serve_metrics(collector: Collector, port: int, addr: str = "127.0.0.1") -> M
         def log_message(self, format: str, *args: object) -> None:
             """A scrape is no news."""
 
-    return MetricsServer(ThreadingHTTPServer((addr, port), Handler))
+    server = ThreadingHTTPServer(sock.getsockname(), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = sock
+    return MetricsServer(server)

@@ -5,8 +5,7 @@ What samplers may want to see is set at the start; everything else in one go at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import SpanKind, Tracer
@@ -19,22 +18,8 @@ from telemetry.content import Content, Json, Message, printable
 from telemetry.events import Events
 from telemetry.nano import NANO
 from telemetry.operation import Operation, error_code
+from telemetry.request_parameters import attributes_of
 from telemetry.usage import Usage
-
-_PARAMETERS: Final[Mapping[str, tuple[str, Callable[[int | float | str], AnyValue]]]] = {
-    "max_tokens": (n.REQUEST_MAX_TOKENS, int),
-    "max_completion_tokens": (n.REQUEST_MAX_TOKENS, int),
-    "temperature": (n.REQUEST + "temperature", float),
-    "top_p": (n.REQUEST + "top_p", float),
-    "top_k": (n.REQUEST + "top_k", float),
-    "frequency_penalty": (n.REQUEST + "frequency_penalty", float),
-    "presence_penalty": (n.REQUEST + "presence_penalty", float),
-    "seed": (n.REQUEST + "seed", int),
-    "stop": (n.REQUEST + "stop_sequences", lambda stop: (str(stop),)),
-    "reasoning_effort": (n.REQUEST + "reasoning.level", str),
-    "service_tier": (n.OPENAI_REQUEST_SERVICE_TIER, str),
-}
-"""Request parameters that the conventions know, by their names on the wire, as they stand on the span."""
 
 
 class AgentSpan(Operation):
@@ -46,16 +31,16 @@ class AgentSpan(Operation):
         *,
         cost_nano_usd: int,
         finish_reasons: Sequence[str] = (),
-        input_tokens: int = 0,
-        output_tokens: int = 0,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
     ) -> None:
-        """How the turn ended; tokens are sums over its calls. Where that is a failure, call `fail()` as well."""
-        self._end = {
-            n.OUTCOME: outcome,
-            n.TURN_COST: cost_nano_usd / NANO,
-            n.INPUT_TOKENS: input_tokens,
-            n.OUTPUT_TOKENS: output_tokens,
-        }
+        """How the turn ended; tokens are sums over its calls, None where none reported them. Where that is a failure,
+        call `fail()` as well."""
+        self._end = {n.OUTCOME: outcome, n.TURN_COST: cost_nano_usd / NANO}
+        if input_tokens is not None:
+            self._end[n.INPUT_TOKENS] = input_tokens
+        if output_tokens is not None:
+            self._end[n.OUTPUT_TOKENS] = output_tokens
         if finish_reasons:
             self._end[n.FINISH_REASONS] = tuple(finish_reasons)
 
@@ -71,9 +56,9 @@ class ChatSpan(Operation):
         """The attempt failed with `error_type`; now, after `delay` seconds, another one begins."""
         self._span.add_event(n.RETRY, {n.ERROR_TYPE: error_code(error_type), n.RETRY_DELAY: delay})
 
-    def finish(self, *attempts: Attempt) -> None:
+    def finish(self, *attempts: Attempt, failure: BaseException | None = None) -> None:
         """The call's attempts, in order: the reply is the last one's, tokens and money are sums, as in the ledger.
-        Fails the span where the last attempt failed."""
+        Fails the span where the last attempt failed, with `failure` where it was an exception."""
         last = attempts[-1]
         reply: dict[str, AnyValue] = {
             n.RESPONSE_ID: _outside(last.response_id),
@@ -82,19 +67,17 @@ class ChatSpan(Operation):
             n.TIME_TO_FIRST_CHUNK: last.first_chunk,
             n.OPENAI_RESPONSE_SERVICE_TIER: _outside(last.service_tier),
             n.OPENAI_SYSTEM_FINGERPRINT: _outside(last.system_fingerprint),
-            **_tokens([a.usage for a in attempts if a.usage is not None and a.cost.quality == "measured"]),
+            **_tokens([usage for a in attempts if (usage := a.reported) is not None]),
         }
         self._end |= {key: value for key, value in reply.items() if value is not None}
-        self._end[n.COST] = sum(a.cost.nano_usd for a in attempts) / NANO
-        self._end[n.COST_QUALITY] = _quality(attempts)
+        cost, quality = sum(a.cost.nano_usd for a in attempts), _quality(attempts)
+        if cost or quality != "unknown":  # nothing charged and nothing known is not a call that cost nothing
+            self._end[n.COST] = cost / NANO
+        self._end[n.COST_QUALITY] = quality
         self._end[n.HELD] = sum(a.held_nano_usd for a in attempts) / NANO
         self._end[n.ATTEMPTS] = len(attempts)
-        if last.error_type is not None and self._error_type is None:
-            self.fail(last.error_type)
-
-    def compacted(self) -> None:
-        """The conversation was shortened before it was sent."""
-        self._end[n.CONVERSATION_COMPACTED] = True
+        if last.error_type is not None and self.error_type is None:
+            self.fail(last.error_type, failure)
 
     def content(
         self,
@@ -114,7 +97,7 @@ class ChatSpan(Operation):
     def _emit(self) -> None:
         if self._events.content.on_events:
             self._events.operation_details({**self._attributes(), **self._content})
-        if self._error_type is not None:
+        if self.error_type is not None:
             self._events.operation_exception(self._attributes(), self._exception)
 
 
@@ -130,7 +113,7 @@ class ToolSpan(Operation):
                 self._content[n.TOOL_CALL_RESULT] = content.object(result)
 
     def _emit(self) -> None:
-        if self._error_type is not None:
+        if self.error_type is not None:
             self._events.tool_exception(self._attributes(), self._exception)
 
 
@@ -174,7 +157,15 @@ class Spans:
         return ChatSpan(self._tracer, self._events, f"{n.CHAT} {call.model}", SpanKind.CLIENT, attributes)
 
     def execute_tool(
-        self, agent: str, tool: str, call_id: str, *, description: str = "", conversation_id: str | None = None
+        self,
+        agent: str,
+        tool: str,
+        call_id: str,
+        *,
+        description: str = "",
+        conversation_id: str | None = None,
+        tenant: str | None = None,
+        user: str | None = None,
     ) -> ToolSpan:
         """One run of a tool."""
         tool = printable(tool)
@@ -185,10 +176,13 @@ class Spans:
             n.TOOL_CALL_ID: printable(call_id),
             n.AGENT_NAME: agent,
         }
-        if description:
-            attributes[n.TOOL_DESCRIPTION] = description
-        if conversation_id is not None:
-            attributes[n.CONVERSATION_ID] = conversation_id
+        optional = {
+            n.TOOL_DESCRIPTION: description or None,
+            n.CONVERSATION_ID: conversation_id,
+            n.TENANT: tenant,
+            n.USER_ID: user,
+        }
+        attributes |= {key: value for key, value in optional.items() if value is not None}
         return ToolSpan(self._tracer, self._events, f"{n.EXECUTE_TOOL} {tool}", SpanKind.INTERNAL, attributes)
 
 
@@ -220,10 +214,7 @@ def _chat_attributes(call: Call) -> dict[str, AnyValue]:
     attributes |= {key: value for key, value in optional.items() if value}
     if call.stream:
         attributes[n.REQUEST_STREAM] = True
-    for parameter, sent in call.parameters:
-        if parameter in _PARAMETERS and (parameter, sent) != ("service_tier", "auto"):
-            name, kind = _PARAMETERS[parameter]
-            attributes[name] = kind(sent)
+    attributes.update(attributes_of(call.parameters))
     return attributes
 
 

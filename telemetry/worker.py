@@ -6,6 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import ClassVar
+
+from telemetry.destination import Unreachable
 
 _log = logging.getLogger(__name__)
 
@@ -17,6 +20,9 @@ class Worker:
     raises is logged, once a minute, and done again the next time.
     """
 
+    _told: ClassVar[dict[str, float]] = {}
+    """When a complaint was made last: that nobody listens is the same news for all signals."""
+
     def __init__(self, name: str, interval: float, work: Callable[[], None]) -> None:
         self._name = name
         self._interval = interval
@@ -26,7 +32,6 @@ class Worker:
     def start(self) -> None:
         """A new thread with new locks: at the beginning, and in the child of a fork."""
         self.stopping = False
-        self._complained = -60.0
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._flushes: list[threading.Event] = []
@@ -74,7 +79,11 @@ class Worker:
                 return
 
     def _complain(self, error: Exception) -> None:
+        told = f"telemetry is lost: {error}" if isinstance(error, Unreachable) else self._failed(error)
         now = time.monotonic()
-        if now - self._complained >= 60:
-            self._complained = now
-            _log.warning("%s failed: %s", self._name, type(error).__name__)
+        if now - self._told.get(told, -60.0) >= 60:
+            self._told[told] = now
+            _log.warning(told)
+
+    def _failed(self, error: Exception) -> str:
+        return f"{self._name} failed: {type(error).__name__}"

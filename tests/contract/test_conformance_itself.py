@@ -275,6 +275,14 @@ def test_a_turn_refused_before_its_first_call_needs_no_usage() -> None:
     assert check([refused]) == []
 
 
+def test_a_turn_of_which_no_call_reported_usage_has_none() -> None:
+    usage = [name for name in CHAT if name.startswith("gen_ai.usage.")]
+    spans = {name: without(*usage)(span) for name, span in trace().items()}
+    silent = having(agent__cost__quality="estimated")
+    spans["chat"], spans["chat again"] = silent(spans["chat"]), silent(spans["chat again"])
+    assert check(spans.values()) == []
+
+
 def test_a_call_outside_of_any_agent_needs_no_prompt() -> None:
     prompt = ("gen_ai.prompt.name", "gen_ai.prompt.version", "agent.prompt.digest")
     assert check([replace(without(*prompt)(trace()["chat"]), parent_id="")]) == []
@@ -381,7 +389,7 @@ def metric(name: str) -> Metric:
 def point(table: Instrument) -> Point:
     closed = {"agent.outcome": "answered", "agent.cost.quality": "measured", "gen_ai.operation.name": "chat"}
     closed |= {"gen_ai.token.modality": "text", "gen_ai.tool.type": "function", "agent.repeat.kind": "same"}
-    closed |= {"agent.rejection": "too_many"}
+    closed |= {"agent.rejection": "too_many", "agent.cost.side": "more"}
     attributes: Attributes = {label: closed.get(label, "x") for label in table.labels | table.optional}
     value = Histogram(1, 0.5, table.buckets, (1, *(0 for _ in table.buckets)))
     return Point(attributes, value if table.kind == "histogram" else 1, (Exemplar(1, TRACE, "2"),))

@@ -1,4 +1,5 @@
-"""Where each complaint of other systems' users is tested. What the table names is checked to exist.
+"""Where each complaint of other systems' users is tested. What the table names is checked to be a test that runs
+and asserts something.
 
 Of budgets, those that a turn alone can show: windows, alarms, prompts, dashboards, service come with their issues.
 """
@@ -6,6 +7,8 @@ Of budgets, those that a turn alone can show: windows, alarms, prompts, dashboar
 from __future__ import annotations
 
 import ast
+import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -102,6 +105,10 @@ TABLE = {
     "unbounded labels: litellm#12159, #39136": (
         "telemetry/test_metrics.py::test_ten_thousand_made_up_names_add_no_series",
     ),
+    "several workers, saw-tooth counters: courtlistener#7980": (
+        "stories/test_field_workers.py::test_each_worker_has_counters_of_its_own_that_never_fall",
+        "telemetry/test_metrics.py::test_the_child_of_a_fork_starts_from_zero",
+    ),
     "spend never equals the ledger: litellm#26611": ("stories/test_signals_agree.py::test_all_signals_agree",),
     # Loops and tools
     "the same call 100 times: openclaw#7500": (
@@ -134,11 +141,47 @@ TABLE = {
 }
 
 
+COMPLAINT = re.compile(r"(.+): ((?:[\w-]+ ?[\w-]+)?#\d+(?:, (?:[\w-]+ ?[\w-]+)?#\d+)*)")
+
+
 @pytest.mark.parametrize("complaint", TABLE)
-def test_what_the_table_names_is_there(complaint: str) -> None:
+def test_what_the_table_names_is_a_test_that_runs_and_asserts(complaint: str) -> None:
+    assert COMPLAINT.fullmatch(complaint)
     for place in TABLE[complaint]:
         file, _, name = place.partition("::")
-        tree = ast.parse((TESTS / file).read_text())
-        assert name in {
-            node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
+        functions = functions_of(file)
+        assert name in functions, place
+        assert name.startswith("test_")
+        assert asserts(functions[name], functions), f"{place} asserts nothing"
+        assert not {"skip", "skipif", "xfail"} & marks(functions[name]), f"{place} may not run"
+
+
+def test_no_complaint_and_no_test_is_named_twice_for_one() -> None:
+    numbers = [number for complaint in TABLE for number in re.findall(r"[\w-]*#\d+", complaint)]
+    assert len(numbers) == len(set(numbers))
+    assert all(len(places) == len(set(places)) for places in TABLE.values())
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@functools.cache
+def functions_of(file: str) -> dict[str, Function]:
+    """Those of the module and of its test classes."""
+    return {node.name: node for node in ast.walk(ast.parse((TESTS / file).read_text())) if isinstance(node, Function)}
+
+
+def asserts(function: Function, functions: dict[str, Function], seen: frozenset[str] = frozenset()) -> bool:
+    """In itself, or in what it calls of its own file."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert) or (isinstance(node, ast.Attribute) and node.attr == "raises"):
+            return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in seen:
+            called = functions.get(node.func.id)
+            if called and asserts(called, functions, seen | {node.func.id}):
+                return True
+    return False
+
+
+def marks(function: Function) -> set[str]:
+    return {node.attr for each in function.decorator_list for node in ast.walk(each) if isinstance(node, ast.Attribute)}

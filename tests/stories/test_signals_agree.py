@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,13 +16,17 @@ from prometheus_client import CollectorRegistry
 
 from agent.offline.faults import Fault
 from agent.types import Emit, Event, TurnResult
+from tests.stories import counting
 from tests.stories.support import Collector, Told, telling
 from tests.support import books
+from tests.support.app import Overrides
 from tests.support.conformance import prometheus_name
 from tests.support.signals import Histogram, Metric, Span
 
 TURNS, AT_ONCE = 1_000, 32
 DESK = "tests.support.desk"
+SMALL, SPARE = "small-on-the-wire", "spare-on-the-wire"
+"""Names that the configuration's own `small` and `spare` are not."""
 QUESTIONS = ("My laptop will not connect to wifi.", "How do I set up the VPN?", "Why does my laptop explode?")
 ORDINARY = 0.55
 OUTCOMES = {"answered", "refused_budget", "limit_steps", "limit_tokens", "context_full", "provider_failed"}
@@ -60,7 +64,9 @@ Sums: TypeAlias = "Counter[str]"
 async def test_all_signals_agree(tmp_path: Path, http_collector: Collector) -> None:
     env = {f"OTEL_{queue}_MAX_QUEUE_SIZE": "100000" for queue in ("BSP", "BLRP")}
     bounds = {"usd_per_turn": 0.013, "steps": 3}
-    async with telling(tmp_path, http_collector, tools=[DESK], chain={"spare": {}}, bounds=bounds, env=env) as told:
+    on_the_wire: Overrides = {"model": {"model": SMALL}, "chain": {"spare": {"model": SPARE}}}
+    asked: Overrides = {"tools": [DESK], "bounds": bounds, "env": env, **on_the_wire}
+    async with telling(tmp_path, http_collector, **asked) as told:
         told.server.faults.push(*mixture(random.Random(20261125)))
         results = await turns(told)
         registry = told.app.services.telemetry.registry
@@ -85,6 +91,51 @@ async def test_all_signals_agree(tmp_path: Path, http_collector: Collector) -> N
     assert of_points(received.metrics["agent.cost.usd"]) == by_quality
     assert of_points(received.metrics["agent.ledger.cost.usd"]) == by_quality
     assert of_samples(registry, "agent.cost.usd") == by_quality
+    assert of_points(received.metrics["agent.cost.difference.usd"], "agent.cost.side") == differences(rows)
+    assert_whole_turns_agree(received.spans, received.metrics, tmp_path / "store.db")
+
+
+def assert_whole_turns_agree(spans: Sequence[Span], metrics: Mapping[str, Metric], store: Path) -> None:
+    """What happened how often, and with which error: spans, metrics and books say the same."""
+    chats, tools = counting.spans_of(spans, "chat"), counting.spans_of(spans, "execute_tool")
+    agents = counting.spans_of(spans, "invoke_agent")
+    # Without a span is the end of a hold whose caller had left before it was granted.
+    rows = [row for row in books.table(store, "ledger", "id") if row["span_id"]]
+    attempts: counting.Times = Counter((str(row["model"]), counting.error(row["outcome"])) for row in rows)
+    told, model, error = counting.told, "gen_ai.request.model", "error.type"
+    assert told(metrics, "gen_ai.client.inference.duration", model, error) == attempts
+    assert told(metrics, "gen_ai.invoke_agent.duration", error) == counting.by_error(agents)
+    assert told(metrics, "gen_ai.execute_tool.duration", "gen_ai.tool.name", error) == counting.by_error(
+        tools, "gen_ai.tool.name"
+    )
+    assert {reason for _, reason in counting.by_error(tools, "gen_ai.tool.name")} >= {
+        "",
+        "invalid_arguments",
+        "tool_error",
+    }
+    assert told(metrics, "agent.turns", "agent.outcome") == Counter(
+        (str(s.attributes["agent.outcome"]),) for s in agents
+    )
+
+    assert counting.summed(metrics, "gen_ai.invoke_agent.inference_calls") == len(chats)
+    assert len(chats) == len({row["call"] for row in rows})
+    ran = counting.ran(store)
+    assert counting.summed(metrics, "gen_ai.invoke_agent.tool_calls") == ran.total()
+    in_trace = Counter(span.trace_id for span in tools)
+    whole = [span for span in agents if span.attributes["agent.outcome"] != "cancelled"]
+    assert all(ran[str(span.attributes["agent.turn.id"])] == in_trace[span.trace_id] for span in whole)
+
+    assert told(metrics, "agent.retries", model, error) == counting.retries(chats)
+    handed_on = told(metrics, "agent.fallbacks", model, "agent.fallback.model", error)
+    assert handed_on >= counting.fallbacks(rows)  # where the spare was refused by the budget it has no row
+    assert {models[:2] for models in handed_on} == {(SMALL, SPARE)}
+
+
+def differences(rows: Iterable[Mapping[str, books.Value]]) -> dict[str, Sums]:
+    """What providers stated beyond the book's price, and below it."""
+    stated = [row for row in rows if row["book_cost"] is not None]
+    beyond = [books.number(row["cost"]) - books.number(row["book_cost"]) for row in stated]
+    return grouped(("more" if more > 0 else "less", Counter(cost=abs(more))) for more in beyond if more)
 
 
 # --- what happens --------------------------------------------------------------------------------------------------
@@ -157,13 +208,13 @@ def nano(usd: object) -> int:
 
 
 def of_row(row: Mapping[str, books.Value]) -> Sums:
-    tokens = {column: books.number(row[column] or 0) for column in TOKENS if row["quality"] == "measured"}
+    tokens = {column: books.number(row[column] or 0) for column in TOKENS if row["quality"] != "estimated"}
     return Counter({**tokens, "cost": books.number(row["cost"])})
 
 
 def of_chat(span: Span) -> Sums:
     tokens = {column: _count(span, f"gen_ai.usage.{name}") for column, name in TOKENS.items()}
-    return Counter({**tokens, "cost": nano(span.attributes["agent.cost.usd"])})
+    return Counter({**tokens, "cost": nano(span.attributes.get("agent.cost.usd", 0))})
 
 
 def of_agent(span: Span) -> Sums:
@@ -198,9 +249,8 @@ def of_prometheus(registry: CollectorRegistry) -> Sums:
     return +Counter({**tokens, "cost": sum(sums["cost"] for sums in of_samples(registry, "agent.cost.usd").values())})
 
 
-def of_points(metric: Metric) -> dict[str, Sums]:
-    """Money by its quality."""
-    return grouped((str(p.attributes["agent.cost.quality"]), Counter(cost=nano(p.value))) for p in metric.points)
+def of_points(metric: Metric, by: str = "agent.cost.quality") -> dict[str, Sums]:
+    return grouped((str(p.attributes[by]), Counter(cost=nano(p.value))) for p in metric.points)
 
 
 def of_samples(registry: CollectorRegistry, metric: str) -> dict[str, Sums]:

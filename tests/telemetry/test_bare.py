@@ -82,6 +82,9 @@ def test_a_refused_call_fails_its_span_and_passes_through(
     (span,) = otlp_http.spans
     assert (span.status, span.attributes["error.type"]) == ("ERROR", "openai.BadRequestError")
     assert span.attributes["agent.cost.quality"] == "unknown"
+    assert "agent.cost.usd" not in span.attributes
+    (event,) = otlp_http.logs
+    assert event.attributes["exception.type"] == "openai.BadRequestError"
     assert call.attempt is not None
     assert call.attempt.error_type == "openai.BadRequestError"
     assert b"canary" not in otlp_http.raw

@@ -193,3 +193,16 @@ def test_a_long_conversation_keeps_its_newest_messages() -> None:
 
 def test_text_that_utf8_cannot_say_is_replaced() -> None:
     assert Content(on_spans=True).object('{"a": "\\ud800"}') == {"a": "?"}
+
+
+@pytest.mark.parametrize("mode", ["SPAN_ONLY", "EVENT_ONLY"])
+def test_a_prompt_variable_is_redacted_like_all_content(otlp_http: Received, mode: str) -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp_http.endpoint, CAPTURE_SWITCH: mode}
+    telemetry = setup(env, version="1", known=KNOWN)
+    with telemetry.spans.chat(CALL) as chat:
+        chat.finish(ATTEMPT)
+        chat.content(SAID, (ANSWER,), variables={"contact": "write to alex.chen@example.co.uk", "floor": 3})
+    telemetry.shutdown()
+    kept = otlp_http.spans[0].attributes if mode == "SPAN_ONLY" else otlp_http.logs[0].attributes
+    assert kept["gen_ai.prompt.variable.contact"] == "write to [e-mail]"
+    assert kept["gen_ai.prompt.variable.floor"] == "3"

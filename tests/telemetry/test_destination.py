@@ -48,6 +48,37 @@ def test_not_exported(env: dict[str, str]) -> None:
     assert destination(env, "traces") is None
 
 
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_an_endpoint_without_a_scheme_is_refused(variable: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{variable}='127.0.0.1:4318': expected a URL"):
+        destination({variable: "127.0.0.1:4318"}, "traces")
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://me:canary@host"}, "ENDPOINT='ftp://…@host': expected a URL"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "host?key=canary"}, r"ENDPOINT='host\?…': expected a URL"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://host?key=canary"}, "ENDPOINT: expected a URL without a query"),
+        ({"OTEL_EXPORTER_OTLP_HEADERS": "Authorization: Basic canary=="}, "OTLP_HEADERS: .* header 1 is none"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_HEADERS": "a=b, canary"}, "TRACES_HEADERS: .* header 2 is none"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_refused_and_not_shown(env: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says) as refused:
+        destination({**BASE, **env}, "traces")
+    assert "canary" not in str(refused.value)
+
+
+def test_a_key_in_the_right_place() -> None:
+    """A signal's own endpoint is used as it is."""
+    url = "http://host/v1/traces?key=canary"
+    headers = "authorization=Basic%20QTpC==, x-team = a b ,"
+    to = destination({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url, "OTEL_EXPORTER_OTLP_HEADERS": headers}, "traces")
+    assert to is not None
+    assert to.endpoint == url
+
+
 def test_a_signal_has_its_own_protocol_and_timeout() -> None:
     env = {
         **BASE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -230,6 +231,7 @@ def test_a_fork_loses_nothing_and_doubles_nothing(otlp_http: Received) -> None:
 
 def test_an_exporter_that_raises_does_not_end_the_export() -> None:
     from telemetry.batch import Batcher
+    from telemetry.destination import Queue
 
     class Exporter:
         def __init__(self) -> None:
@@ -250,9 +252,7 @@ def test_an_exporter_that_raises_does_not_end_the_export() -> None:
         "traces",
         lambda: exporter,  # type: ignore[arg-type, return-value]
         lambda *what: lost.append(what),
-        queue_size=10,
-        batch_size=1,
-        interval=60,
+        Queue(size=10, batch=1, interval=60),
     )
     for item in ("bad", "good"):
         batcher.put(item)
@@ -261,6 +261,24 @@ def test_an_exporter_that_raises_does_not_end_the_export() -> None:
     batcher.close(10)
     assert exporter.got == ["good"]
     assert lost == [("traces", "export_failed", 1)]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_where_nobody_listens_is_said_once_and_the_sdk_does_not_try(
+    protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    endpoint = f"http://127.0.0.1:{port}"
+    telemetry = started({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
+    record(telemetry, error_type="timeout")
+    telemetry.shutdown()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"telemetry is lost: nobody listens at 127.0.0.1:{port}"
+    ]
+    assert dropped(telemetry) == {
+        (signal, "export_failed"): 1 for signal in ("traces", "logs", "metrics")
+    }  # given up at once, not at the end's own limit
 
 
 def test_the_sdks_complaints_come_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -29,6 +29,7 @@ PROMETHEUS = {
     "gen_ai.invoke_agent.tool_calls": "gen_ai_invoke_agent_tool_calls",
     "gen_ai.execute_tool.duration": "gen_ai_execute_tool_duration_seconds",
     "agent.cost.usd": "agent_cost_usd_total",
+    "agent.cost.difference.usd": "agent_cost_difference_usd_total",
     "agent.turn.cost.usd": "agent_turn_cost_usd",
     "agent.turns": "agent_turns_total",
     "agent.turns.active": "agent_turns_active",
@@ -50,6 +51,7 @@ PROMETHEUS = {
     "agent.config.generation": "agent_config_generation",
     "agent.config.valid": "agent_config_valid",
     "agent.telemetry.dropped": "agent_telemetry_dropped_total",
+    "http.server.request.duration": "http_server_request_duration_seconds",
 }
 
 
@@ -71,6 +73,7 @@ def test_names_in_both_worlds() -> None:
         (names.AGENT_TOOL_CALLS, 1, 128, 8),
         (names.TURN_COST_USD, 0.0001, 26.2144, 10),
         (names.BOUND_RATIO, 1, 100, 9),
+        (names.HTTP_DURATION, 0.005, 10, 14),
     ],
 )
 def test_buckets(name: str, first: float, last: float, count: int) -> None:

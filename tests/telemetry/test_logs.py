@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http
 import io
 import json
 import logging
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
@@ -77,3 +79,32 @@ def test_what_libraries_say_in_passing_is_not_written(stream: io.StringIO) -> No
 def test_asyncio_does_not_show_what_a_task_failed_with(stream: io.StringIO) -> None:
     logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: <Task RuntimeError('canary')>")
     assert json.loads(stream.getvalue())["message"] == "Task exception was never retrieved"
+
+
+@pytest.mark.parametrize(
+    ("message", "args", "shown"),
+    [
+        ("Header format invalid! %s", ("Authorization: Basic canary",), "Header format invalid! …"),
+        ("batch code: %s, reason: %s, %s", (404, "canary", OSError("canary")), "batch code: 404, reason: …, OSError"),
+        ("status %s", (http.HTTPStatus.OK,), "status 200"),
+        ("%d spans", (Decimal(1),), "%d spans"),
+        ("named %(a)s", ({"a": "canary"},), "named %(a)s"),
+        ("at http://me:canary@host/v1?key=canary", (), "at http://…@host/v1?…"),
+    ],
+)
+def test_the_sdk_shows_no_texts(stream: io.StringIO, message: str, args: tuple[object, ...], shown: str) -> None:
+    """They are headers, endpoints, and what collectors answer."""
+    logging.getLogger("opentelemetry.util.re").warning(message, *args)
+    assert json.loads(stream.getvalue())["message"] == shown
+
+
+def test_urls_are_shown_without_their_secrets(stream: io.StringIO) -> None:
+    logging.getLogger("urllib3.connectionpool").warning(
+        'Retrying (%r) https://a:canary@b.c/d?canary "http://e/?k=canary": %s', 3, "/v1/traces?api-key=canary"
+    )
+    logging.getLogger("agent").info("what? yes, at http://host/path")
+    lines = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert lines == [
+        'Retrying (3) https://…@b.c/d?… "http://e/?…": /v1/traces?…',
+        "what? yes, at http://host/path",
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -93,6 +94,22 @@ def test_only_what_the_provider_said_is_a_token_count(
     assert series(registry, "agent_bound_ratio_count") == []
 
 
+def test_what_was_reported_without_a_price_is_counted(metrics: Metrics, registry: CollectorRegistry) -> None:
+    metrics.attempt(replace(ATTEMPT, cost=Cost(6_000, "unknown", "bound")))
+    assert total(registry, USAGE.format("input"), **M) == 1_000
+    assert total(registry, "gen_ai_client_inference_operation_output_tokens_sum") == 100
+
+
+@pytest.mark.parametrize(("book", "sides"), [(1_500, {"more": 5e-7}), (2_600, {"less": 6e-7}), (2_000, {}), (None, {})])
+def test_what_a_provider_states_beside_the_book_is_a_difference(
+    metrics: Metrics, registry: CollectorRegistry, book: int | None, sides: dict[str, float]
+) -> None:
+    metrics.attempt(replace(ATTEMPT, cost=Cost(2_000, "measured", "provider", book_nano_usd=book)), EXEMPLAR)
+    found = series(registry, "agent_cost_difference_usd_total")
+    assert {s.labels["agent_cost_side"]: s.value for s in found} == sides
+    assert all(s.labels["gen_ai_request_model"] == MODEL and s.exemplar for s in found)
+
+
 def test_a_failed_attempt_that_was_billed_counts(metrics: Metrics, registry: CollectorRegistry) -> None:
     metrics.attempt(replace(ATTEMPT, error_type="malformed"))
     assert total(registry, USAGE.format("input")) == 1_000
@@ -104,6 +121,17 @@ def test_a_bill_beyond_the_hold_is_a_breach(metrics: Metrics, registry: Collecto
     assert series(registry, "agent_bound_breaches_total") == []
     metrics.attempt(costing(6_001))
     assert total(registry, "agent_bound_breaches_total", gen_ai_request_model=MODEL) == 1
+
+
+def test_a_bill_for_what_was_to_be_free_is_a_breach(metrics: Metrics, registry: CollectorRegistry) -> None:
+    metrics.attempt(replace(costing(0), held_nano_usd=0))
+    assert series(registry, "agent_bound_breaches_total") == []
+    metrics.attempt(replace(costing(1), held_nano_usd=0))
+    metrics.attempt(replace(ATTEMPT, held_nano_usd=0, cost=Cost(0, "unknown", "none")))
+    assert total(registry, "agent_bound_breaches_total") == 2
+    metrics.attempt(replace(costing(1), held_nano_usd=0, call=replace(ATTEMPT.call, turn_id="")))
+    assert total(registry, "agent_bound_breaches_total") == 2, "nothing is held in somebody else's loop"
+    assert series(registry, "agent_bound_ratio_count") == []
 
 
 def test_an_expired_hold_costs_and_has_no_duration(metrics: Metrics, registry: CollectorRegistry) -> None:
@@ -159,7 +187,8 @@ def test_the_other_counters(metrics: Metrics, registry: CollectorRegistry) -> No
     metrics.dropped("traces", "queue_full", 7)
     assert total(registry, "gen_ai_execute_tool_duration_seconds_sum", error_type="TimeoutError") == 0.2
     assert total(registry, "agent_retries_total", error_type="rate_limit") == 1
-    assert total(registry, "agent_fallbacks_total", agent_fallback_model=ANSWERED) == 1
+    models = {"gen_ai_request_model": MODEL, "agent_fallback_model": ANSWERED}
+    assert total(registry, "agent_fallbacks_total", **models) == 1
     assert total(registry, "agent_repeats_total", agent_repeat_kind="cycle") == 1
     assert total(registry, "agent_tool_rejections_total", gen_ai_tool_name="other") == 1
     assert total(registry, "agent_budget_refusals_total", agent_budget_name="month") == 1
@@ -250,6 +279,27 @@ def test_exemplars_lead_from_a_spike_to_its_trace(metrics: Metrics, registry: Co
         "gen_ai_invoke_agent_duration_seconds_bucket",
     }
     assert list(shown.values()) == [EXEMPLAR] * 6
+
+
+def test_what_went_wrong_between_the_spans_leads_to_the_turn(metrics: Metrics, registry: CollectorRegistry) -> None:
+    here = SpanContext(int("ab" * 16, 16), int("cd" * 8, 16), is_remote=False, trace_flags=TraceFlags(1))
+    nowhere = SpanContext(here.trace_id, here.span_id, is_remote=False)
+    counters = {"agent_fallbacks_total", "agent_repeats_total", "agent_tool_rejections_total"}
+    for context, exemplars in (
+        (nowhere, {}),
+        (here, dict.fromkeys(counters | {"agent_budget_refusals_total"}, EXEMPLAR)),
+    ):
+        with use_span(NonRecordingSpan(context)):
+            metrics.fallback("helpdesk", MODEL, ANSWERED, "server_error")
+            metrics.repeat("helpdesk", "search_kb", "cycle")
+            metrics.rejection("helpdesk", "search_kb", "too_many")
+            metrics.refusal("month", "total")
+        assert {
+            sample.name: sample.exemplar.labels
+            for family in registry.collect()
+            for sample in family.samples
+            if sample.exemplar is not None
+        } == exemplars
 
 
 def test_both_expositions_can_be_read(metrics: Metrics, registry: CollectorRegistry) -> None:

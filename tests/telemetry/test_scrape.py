@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from telemetry.metrics import Metrics
-from telemetry.scrape import MetricsServer, Unhurried, serve_metrics
+from telemetry.scrape import MetricsServer, Unhurried, serve_metrics, serve_metrics_on
 from tests.telemetry.samples import ATTEMPT, EXEMPLAR, KNOWN
 
 
@@ -48,6 +49,17 @@ def test_text_has_neither(server: MetricsServer) -> None:
 def test_there_is_nothing_else(server: MetricsServer) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
         get(server, "*/*", "/etc/passwd")
+
+
+def test_on_a_socket_that_listens_already() -> None:
+    """A supervisor has bound it for its worker."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    server = serve_metrics_on(CollectorRegistry(), sock)
+    assert server.port == port
+    assert get(server, "text/plain")[0].startswith("text/plain")
+    server.close()
+    assert sock.fileno() == -1
 
 
 def test_many_series_are_written_with_pauses_for_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:

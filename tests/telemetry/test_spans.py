@@ -91,7 +91,15 @@ def test_agent_and_tool_in_full(telemetry: Telemetry, otlp_http: Received) -> No
     with spans.invoke_agent(
         "helpdesk", "turn-1", conversation_id="c-1", model=MODEL, tenant="acme", user="u-1"
     ) as turn:
-        with spans.execute_tool("helpdesk", "search_kb", "t-1", description="Searches.", conversation_id="c-1"):
+        with spans.execute_tool(
+            "helpdesk",
+            "search_kb",
+            "t-1",
+            description="Searches.",
+            conversation_id="c-1",
+            tenant="acme",
+            user="u-1",
+        ):
             pass
         turn.finish("answered", cost_nano_usd=2_000, finish_reasons=("stop",), input_tokens=7, output_tokens=8)
     tool, agent = exported(telemetry, otlp_http)
@@ -117,13 +125,15 @@ def test_agent_and_tool_in_full(telemetry: Telemetry, otlp_http: Received) -> No
         "gen_ai.tool.call.id": "t-1",
         "gen_ai.agent.name": "helpdesk",
         "gen_ai.conversation.id": "c-1",
+        "agent.tenant": "acme",
+        "user.id": "u-1",
     }
 
 
 def test_a_call_sums_its_attempts_as_the_ledger_does(telemetry: Telemetry, otlp_http: Received) -> None:
     """Two measured attempts, the first a billed failure, and one of which only an estimate is known."""
     billed = replace(ATTEMPT, error_type="malformed", usage=Usage(10, None))
-    guessed = replace(ATTEMPT, error_type="timeout", cost=Cost(5_000, "estimated", "book"), usage=Usage(9, 9))
+    guessed = replace(ATTEMPT, error_type="timeout", cost=Cost(5_000, "estimated", "bound"), usage=Usage(9, 9))
     with telemetry.spans.chat(CALL) as span:
         span.finish(billed, guessed, ATTEMPT)
     (chat,) = exported(telemetry, otlp_http)
@@ -135,6 +145,84 @@ def test_a_call_sums_its_attempts_as_the_ledger_does(telemetry: Telemetry, otlp_
     assert chat.status == "UNSET"
 
 
+def test_reported_usage_without_a_price_is_there(telemetry: Telemetry, otlp_http: Received) -> None:
+    with telemetry.spans.chat(CALL) as span:
+        span.finish(replace(ATTEMPT, cost=Cost(6_000, "unknown", "bound")))
+    (chat,) = exported(telemetry, otlp_http)
+    assert (chat.attributes["gen_ai.usage.input_tokens"], chat.attributes["gen_ai.usage.output_tokens"]) == (1_000, 100)
+    assert (chat.attributes["agent.cost.usd"], chat.attributes["agent.cost.quality"]) == (0.000006, "unknown")
+
+
+def test_a_cost_that_nobody_knows_is_absent_not_zero(telemetry: Telemetry, otlp_http: Received) -> None:
+    for cost in (Cost(0, "unknown", "none"), Cost(0, "measured", "free")):
+        with telemetry.spans.chat(CALL) as span:
+            span.finish(replace(ATTEMPT, cost=cost))
+    unknown, free = exported(telemetry, otlp_http)
+    assert "agent.cost.usd" not in unknown.attributes
+    assert free.attributes["agent.cost.usd"] == 0
+
+
+def test_a_turn_whose_tokens_nobody_reported_has_none(telemetry: Telemetry, otlp_http: Received) -> None:
+    with telemetry.spans.invoke_agent("helpdesk", "turn-1") as turn:
+        turn.finish("cancelled", cost_nano_usd=0)
+    (agent,) = exported(telemetry, otlp_http)
+    assert not [key for key in agent.attributes if "usage" in key]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "sent", "attribute", "value"),
+    [
+        ("seed", 7, "seed", 7),
+        ("seed", "abc", "seed", None),
+        ("seed", 1.5, "seed", None),
+        ("seed", True, "seed", None),
+        ("seed", 2**63, "seed", None),
+        ("temperature", 1, "temperature", 1.0),
+        ("temperature", "hot", "temperature", None),
+        ("temperature", 10**400, "temperature", None),
+        ("top_p", False, "top_p", None),
+        ("max_tokens", "many", "max_tokens", None),
+        ("stop", "END", "stop_sequences", ["END"]),
+        ("stop", 3, "stop_sequences", None),
+        ("reasoning_effort", "low", "reasoning.level", "low"),
+        ("reasoning_effort", "\ud800", "reasoning.level", "?"),
+        ("reasoning_effort", 1, "reasoning.level", None),
+    ],
+)
+def test_a_parameter_is_exported_only_where_it_is_of_its_type(
+    telemetry: Telemetry,
+    otlp_http: Received,
+    parameter: str,
+    sent: str | int | float | bool,
+    attribute: str,
+    value: object,
+) -> None:
+    """What is sent is the configuration's business; a turn does not end because of how it is told."""
+    with telemetry.spans.chat(replace(CALL, parameters=((parameter, sent),))) as span:
+        span.finish(ATTEMPT)
+    (chat,) = exported(telemetry, otlp_http)
+    assert chat.attributes.get(f"gen_ai.request.{attribute}") == value
+
+
+@pytest.mark.parametrize(("sent", "exported_as"), [("auto", None), ("flex", "flex"), (1, None)])
+def test_the_service_tier_that_is_asked_for(
+    telemetry: Telemetry, otlp_http: Received, sent: str | int, exported_as: str | None
+) -> None:
+    with telemetry.spans.chat(replace(CALL, parameters=(("service_tier", sent),))) as span:
+        span.finish(ATTEMPT)
+    (chat,) = exported(telemetry, otlp_http)
+    assert chat.attributes.get("openai.request.service_tier") == exported_as
+
+
+def test_a_retry_says_how_long_it_waited(telemetry: Telemetry, otlp_http: Received) -> None:
+    with telemetry.spans.chat(CALL) as span:
+        span.retry("rate_limit", 0.5)
+        span.finish(replace(ATTEMPT, error_type="rate_limit"), replace(ATTEMPT, number=2))
+    (chat,) = exported(telemetry, otlp_http)
+    (event,) = chat.events
+    assert event.attributes == {"error.type": "rate_limit", "agent.retry.delay": 0.5}
+
+
 def test_unknown_usage_is_absent_not_zero(telemetry: Telemetry, otlp_http: Received) -> None:
     with telemetry.spans.chat(CALL) as span:
         span.finish(replace(ATTEMPT, cost=Cost(6_000, "unknown", "bound"), usage=None, finish_reasons=()))
@@ -143,24 +231,38 @@ def test_unknown_usage_is_absent_not_zero(telemetry: Telemetry, otlp_http: Recei
 
 
 @pytest.mark.parametrize(
-    ("told", "exported_as"),
+    ("told", "exported_as", "exception"),
     [
-        ("rate_limit_exceeded", "rate_limit_exceeded"),
-        ("openai.RateLimitError", "openai.RateLimitError"),
-        ("You said: my password is hunter2", "_OTHER"),
+        ("rate_limit_exceeded", "rate_limit_exceeded", "_OTHER"),
+        ("http_503", "http_503", "_OTHER"),
+        ("api.error", "api.error", "_OTHER"),
+        ("openai.RateLimitError", "openai.RateLimitError", "openai.RateLimitError"),
+        ("TimeoutError", "TimeoutError", "TimeoutError"),
+        ("You said: my password is hunter2", "_OTHER", "_OTHER"),
     ],
 )
 def test_a_failed_attempt_fails_the_call(
-    telemetry: Telemetry, otlp_http: Received, told: str, exported_as: str
+    telemetry: Telemetry, otlp_http: Received, told: str, exported_as: str, exception: str
 ) -> None:
+    """A provider's code is no exception's class."""
     with telemetry.spans.chat(CALL) as span:
         span.finish(replace(ATTEMPT, error_type=told))
     (chat,) = exported(telemetry, otlp_http)
     assert (chat.status, chat.attributes["error.type"]) == ("ERROR", exported_as)
     (event,) = otlp_http.logs
     assert (event.event_name, event.severity) == ("gen_ai.client.operation.exception", "WARN")
-    assert event.attributes["error.type"] == event.attributes["exception.type"] == exported_as
+    assert (event.attributes["error.type"], event.attributes["exception.type"]) == (exported_as, exception)
     assert event.span_id == chat.span_id
+
+
+def test_the_exception_behind_a_code_is_told_by_its_class(telemetry: Telemetry, otlp_http: Received) -> None:
+    with telemetry.spans.chat(CALL) as span:
+        span.finish(replace(ATTEMPT, error_type="rate_limit_exceeded"), failure=ConnectionResetError("canary"))
+    (chat,) = exported(telemetry, otlp_http)
+    (event,) = otlp_http.logs
+    assert chat.attributes["error.type"] == event.attributes["error.type"] == "rate_limit_exceeded"
+    assert event.attributes["exception.type"] == "ConnectionResetError"
+    assert b"canary" not in otlp_http.raw
 
 
 def test_an_exception_closes_the_spans_it_passes(telemetry: Telemetry, otlp_http: Received) -> None:
@@ -194,7 +296,7 @@ async def test_a_cancelled_task_leaves_a_closed_span(telemetry: Telemetry, otlp_
         await task
     chat, agent = exported(telemetry, otlp_http)
     assert chat.parent_id == agent.span_id
-    assert chat.attributes["error.type"] == "asyncio.exceptions.CancelledError"
+    assert chat.attributes["error.type"] == agent.attributes["error.type"] == "cancelled"
 
 
 async def test_parallel_tools_are_siblings_in_tasks_and_threads(telemetry: Telemetry, otlp_http: Received) -> None:

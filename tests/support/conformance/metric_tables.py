@@ -24,6 +24,7 @@ AGENT_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204
 TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 CALLS = (1, 2, 4, 8, 16, 32, 64, 128)
 USD = (0.0001, 0.0004, 0.0016, 0.0064, 0.0256, 0.1024, 0.4096, 1.6384, 6.5536, 26.2144)
+HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 RATIOS = (1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
 _REQUEST = "gen_ai.request.model"
@@ -75,6 +76,7 @@ CONVENTION_METRICS = {
 
 OWN_METRICS = {
     "agent.cost.usd": Instrument("counter", "{USD}", _MODEL | _QUALITY, _AGENT | _RESPONSE | _PROMPT),
+    "agent.cost.difference.usd": Instrument("counter", "{USD}", frozenset({_REQUEST, "agent.cost.side"}), _AGENT),
     "agent.turn.cost.usd": Instrument("histogram", "{USD}", _AGENT | _OUTCOME, _PROMPT, USD),
     "agent.turns": _own("counter", _AGENT | _OUTCOME, _PROMPT),
     "agent.turns.active": _own("gauge"),
@@ -102,7 +104,18 @@ OWN_METRICS = {
     "agent.telemetry.dropped": _own("counter", frozenset({"agent.signal", "agent.reason"})),
 }
 
-METRICS = {**CONVENTION_METRICS, **OWN_METRICS}
+HTTP_METRICS = {
+    "http.server.request.duration": Instrument(
+        "histogram",
+        "s",
+        frozenset({"http.request.method"}),
+        frozenset({"http.route", "http.response.status_code"}),
+        HTTP_SECONDS,
+    )
+}
+"""Of the service, by the stable conventions for HTTP servers."""
+
+METRICS = {**CONVENTION_METRICS, **OWN_METRICS, **HTTP_METRICS}
 
 
 def prometheus_name(metric: str) -> str:

@@ -17,7 +17,7 @@ def check_metrics(metrics: Mapping[str, Metric]) -> list[Finding]:
     return [
         Finding("metric", metric.name, detail)
         for metric in metrics.values()
-        if metric.name.startswith(NAMESPACES)
+        if metric.name.startswith((*NAMESPACES, "http.server."))
         for detail in _breaches(metric)
     ]
 

@@ -24,7 +24,8 @@ TOOL_CONTENT = frozenset({"gen_ai.tool.call.arguments", "gen_ai.tool.call.result
 PROMPT_VARIABLE = "gen_ai.prompt.variable."
 
 _CALLER = frozenset({"agent.tenant", "user.id"})
-_RESPONSE = frozenset({"gen_ai.response.finish_reasons", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"})
+_USAGE = frozenset({"gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"})
+"""Where a provider reported it: that an agent's span then has the sums is a rule."""
 _REQUEST_PARAMETERS = frozenset(
     f"gen_ai.request.{name}"
     for name in (
@@ -65,8 +66,8 @@ OPERATIONS = {
         kind="INTERNAL",
         named="gen_ai.agent.name",
         required=frozenset({"gen_ai.operation.name", "gen_ai.agent.name", "agent.turn.id"}),
-        answered=_RESPONSE | {"agent.turn.cost.usd", "agent.outcome"},
-        optional=frozenset({"gen_ai.conversation.id", "gen_ai.request.model", "error.type"}) | _CALLER,
+        answered=frozenset({"gen_ai.response.finish_reasons", "agent.turn.cost.usd", "agent.outcome"}),
+        optional=frozenset({"gen_ai.conversation.id", "gen_ai.request.model", "error.type"}) | _USAGE | _CALLER,
         content=CONTENT,
     ),
     "chat": Operation(
@@ -91,8 +92,6 @@ OPERATIONS = {
                 "gen_ai.prompt.name",
                 "gen_ai.prompt.version",
                 "gen_ai.response.time_to_first_chunk",
-                "gen_ai.usage.input_tokens",
-                "gen_ai.usage.output_tokens",
                 "gen_ai.usage.cache_read.input_tokens",
                 "gen_ai.usage.cache_write.input_tokens",
                 "gen_ai.usage.reasoning.output_tokens",
@@ -106,6 +105,7 @@ OPERATIONS = {
                 "agent.prompt.digest",
             }
         )
+        | _USAGE
         | _REQUEST_PARAMETERS
         | _CALLER,
         content=CONTENT,
@@ -145,6 +145,7 @@ CLOSED_SETS = {
             "resumed_unknown",
         }
     ),
+    "agent.cost.side": frozenset({"more", "less"}),
     "agent.repeat.kind": frozenset({"same", "cycle", "ended"}),
     "agent.rejection": frozenset({"unknown_tool", "invalid_arguments", "too_many"}),
 }
