@@ -115,8 +115,8 @@ class TurnTree:
     erased: bool
     nodes: tuple[Node, ...]
     processes: tuple[Process, ...]
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
     cost: int
 
 
@@ -143,7 +143,7 @@ def read(tx: Tx, turn_id: str) -> TurnTree:
     booked = traces.booked(tx, turn_id)
     calls = [*_calls(booked), *map(_open_call, traces.held(tx, turn_id))]
     nodes: list[Node] = [*_joined(calls), *_tools(tx, turn_id)]
-    measured = [row for row in booked if row.quality == "measured"]
+    reported = [row for row in booked if row.quality != "estimated"]
     traceparent = fields["traceparent"]
     return TurnTree(
         turn_id=turn_id,
@@ -160,8 +160,8 @@ def read(tx: Tx, turn_id: str) -> TurnTree:
         erased=fields["input"] is None,
         nodes=tuple(sorted(nodes, key=_place)),
         processes=tuple(traces.processes(tx, turn_id)),
-        input_tokens=sum(row.input_tokens or 0 for row in measured),
-        output_tokens=sum(row.output_tokens or 0 for row in measured),
+        input_tokens=_sum(row.input_tokens for row in reported),
+        output_tokens=_sum(row.output_tokens for row in reported),
         cost=sum(row.cost for row in booked),
     )
 
