@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def hold(model: OfflineModel) -> None:
 async def test_a_worker_is_killed(tmp_path: Path, processes: Processes) -> None:
     with OfflineModel.in_thread() as model:
         hold(model)
-        serving = serve(processes, tmp_path, model, "--workers", "2", lease=LEASE)
+        serving = serve(processes, tmp_path, model, "--workers", "2", lease_seconds=LEASE)
         async with session() as http:
             asked = load(http, serving.root)
             await asyncio.to_thread(model.log.wait, lambda log: log.count() == CLIENTS, 30)
@@ -68,9 +70,7 @@ async def test_a_worker_is_killed(tmp_path: Path, processes: Processes) -> None:
             await until(lambda: len(serving.workers) == 2)
             assert killed not in serving.workers
             await check(http, serving, model, asked, at)
-    assert any(line["message"] == "worker 0 died (exit code -9); it is started again in 0 s" for line in serving.log()) or (
-        any(line["message"] == "worker 1 died (exit code -9); it is started again in 0 s" for line in serving.log())
-    )
+    assert any("died (exit code -9)" in str(line["message"]) for line in serving.log())
 
 
 @pytest.mark.timeout(60)
@@ -78,12 +78,12 @@ async def test_a_worker_is_frozen_beyond_its_lease(tmp_path: Path, processes: Pr
     """Nobody hears from it until it comes back; then it ends, its clients ask again, and there is a new one."""
     with OfflineModel.in_thread() as model:
         hold(model)
-        serving = serve(processes, tmp_path, model, "--workers", "2", lease=LEASE)
+        serving = serve(processes, tmp_path, model, "--workers", "2", lease_seconds=LEASE)
         async with session() as http:
             asked = load(http, serving.root)
             await asyncio.to_thread(model.log.wait, lambda log: log.count() == CLIENTS, 30)
             frozen = serving.busiest
-            os.kill(frozen, signal.SIGSTOP)
+            await freeze(frozen, serving.store)
             at = time.time()
             model.gates.named("held").release()
             await until(lambda: all(turn["outcome"] for turn in books.table(serving.store, "turn")), 0.05)
@@ -96,6 +96,19 @@ async def test_a_worker_is_frozen_beyond_its_lease(tmp_path: Path, processes: Pr
             assert books.table(serving.store, "turn", "id") == before
             await check(http, serving, model, asked, at)
     assert any(f"exit code {DECLARED_DEAD}" in str(line["message"]) for line in serving.log())
+
+
+async def freeze(pid: int, store: Path) -> None:
+    """Not within a transaction: all that write to this file would wait for its end."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(store, timeout=0.5)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(0.05)
 
 
 async def check(
@@ -112,8 +125,9 @@ async def check(
     await until(lambda: books.table(serving.store, "hold") == [], 0.05)  # those of the dead end by themselves
     await asyncio.to_thread(model.log.wait, lambda log: log.count("arrived") == 0)
     ledger = books.table(serving.store, "ledger")
-    attempts = {row["attempt"] for row in ledger}
-    assert len(attempts) == model.log.count()
+    known = {row["attempt"] for row in ledger if row["kind"] != "expiry"}
+    # What was held when its process stopped may have left or not: it is charged at its bound.
+    assert len(known) <= model.log.count() <= len({row["attempt"] for row in ledger})
     costs: Counter[Value] = Counter()
     for row in ledger:
         costs[row["turn"]] += number(row["cost"])

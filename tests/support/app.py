@@ -26,13 +26,15 @@ class Overrides(TypedDict, total=False):
 
     `bounds` and `model` add to an agent's bounds and to the model `small` in YAML's terms. `chain` are further models:
     name to what differs from `small`; they are asked after it, in this order. `budgets`: name to limit in USD.
-    `store`: a file in place of `tmp_path/store.db`, or `:memory:`.
+    `agents` are further agents: name to what differs from `desk`. `store`: a file in place of `tmp_path/store.db`, or
+    `:memory:`.
     """
 
     bounds: Values
     model: Values
     chain: Mapping[str, Values]
     budgets: Mapping[str, float | str]
+    agents: Mapping[str, Values]
     tools: Sequence[str]
     prompts: Mapping[int, str]
     variables: Mapping[str, str]
@@ -88,7 +90,8 @@ def write_config(folder: Path, base_url: str, **overrides: Unpack[Overrides]) ->
         "bounds": {"usd_per_turn": 10, "output_tokens": 1000, **overrides.get("bounds", {})},
     }
     budgets = overrides.get("budgets", {"everything": 1000})
-    _write(folder / "agents.yaml", {"default": "desk", "agents": {"desk": agent}})
+    agents = {name: {**agent, **differs} for name, differs in overrides.get("agents", {}).items()}
+    _write(folder / "agents.yaml", {"default": "desk", "agents": {"desk": agent, **agents}})
     _write(folder / "models.yaml", {"models": {"small": small, **chain}})
     _write(folder / "budgets.yaml", {"budgets": {name: {"limit_usd": usd} for name, usd in budgets.items()}})
     for version, text in overrides.get("prompts", {1: PROMPT}).items():

@@ -1,0 +1,1 @@
+"""The agent as a model behind the OpenAI API."""

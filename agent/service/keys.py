@@ -1,0 +1,125 @@
+"""`keys.yaml` as it stands now: read anew when the file changes, kept as it was where the new one is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from agent.config.load import ConfigFile
+from agent.config.problems import ConfigError, Problem
+from agent.config.text_files import decode, read_bytes
+from agent.config.validation import validate
+from agent.config.yaml_text import parse
+from agent.service.shapes import KeyConfig, KeysFile
+
+log = logging.getLogger(__name__)
+
+FILE = "keys.yaml"
+LOOK = 1.0
+"""Seconds between two looks at the file."""
+
+_PREFIX = "agk_"
+
+
+def load(folder: Path) -> KeysFile:
+    """The keys of a configuration; none where there is no file. Raises `ConfigError`."""
+    found = read(folder)
+    return found.value if found else KeysFile()
+
+
+def read(folder: Path) -> ConfigFile[KeysFile] | None:
+    """The same, with the places in the file; None where there is none. Raises `ConfigError`."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    document = parse(str(path), decode(path, read_bytes(path)))
+    try:
+        keys = validate(KeysFile, document)
+    except ConfigError as error:
+        raise ConfigError(tuple(_hidden(problem) for problem in error.problems)) from None
+    for attribute in ("name", "sha256"):
+        seen: set[str] = set()
+        for place, key in enumerate(keys.keys):
+            value = getattr(key, attribute)
+            if value in seen:
+                found = "one that is there already" if attribute == "sha256" else value
+                raise ConfigError(
+                    (document.problem(("keys", place, attribute), "a different one for each key", found),)
+                )
+            seen.add(value)
+    return ConfigFile(keys, document)
+
+
+def _hidden(problem: Problem) -> Problem:
+    """What stands in the place of a digest may be the key itself."""
+    return replace(problem, found="none of that form") if (problem.key or "").endswith(".sha256") else problem
+
+
+def new_key() -> tuple[str, str]:
+    """A key, to be shown once, and its digest, to be kept: 256 random bits."""
+    key = _PREFIX + secrets.token_urlsafe(32)
+    return key, digest(key)
+
+
+def entry(name: str, tenant: str, digest: str) -> str:
+    """A key's lines in `keys.yaml`, quoted: `42`, `null` and `1e5` may be names. Raises pydantic's `ValidationError`
+    for names that may not be."""
+    KeyConfig(name=name, sha256=digest, tenant=tenant)
+    return f'  - name: "{name}"\n    sha256: "{digest}"\n    tenant: "{tenant}"\n'
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Keys:
+    """Finds the holder of a key."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stamp = self._look()
+        self._keys = load(folder).keys
+        self._looked = time.monotonic()
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def find(self, key: str) -> KeyConfig | None:
+        """Compares with every digest, each in constant time, so that time tells nothing."""
+        given = digest(key)
+        found = None
+        for each in self._keys:
+            if hmac.compare_digest(each.sha256, given):
+                found = each
+        return found
+
+    def refresh(self) -> None:
+        """Looks at the file, where the last look is `LOOK` seconds ago; a file that is wrong is logged."""
+        now = time.monotonic()
+        if now - self._looked < LOOK:
+            return
+        self._looked = now
+        stamp = self._look()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        if stamp is None:
+            log.error("%s: it is gone; the keys stay as they were: to revoke them all, write `keys: []`", FILE)
+            return
+        try:
+            self._keys = load(self._folder).keys
+            log.info("%s: %d keys are in force", FILE, len(self._keys))
+        except ConfigError as error:
+            log.error("%s: the keys stay as they were: %s", FILE, error)
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            found = (self._folder / FILE).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
