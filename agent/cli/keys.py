@@ -7,15 +7,14 @@ from typing import Annotated
 import typer
 
 from agent.cli.common import common
-from agent.cli.failures import Mistyped, told
+from agent.cli.failures import CannotStart, Mistyped, told
 from agent.cli.terminal import note, out
 
 EXAMPLES = """\
 [bold]Examples[/bold]
   agent keys new intranet --tenant acme
-  agent keys new intranet --tenant acme >> config/keys.yaml
 
-The key itself is shown once, on stderr, and kept nowhere; keys.yaml has its
+The key goes to stdout, once, and is kept nowhere: config/keys.yaml gets its
 SHA-256. Workers read a changed keys.yaml within a second.\
 """
 
@@ -28,25 +27,24 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is: a service, a team.")],
     tenant: Annotated[str, typer.Option("--tenant", metavar="NAME", help="Who pays for what it asks.")] = "local",
 ) -> int:
-    """Make a key; the entry for config/keys.yaml goes to stdout."""
+    """Make a key: shown this once, and entered in config/keys.yaml by its digest."""
 
     def work() -> int:
         from pydantic import ValidationError
 
         from agent.service import keys
 
-        known = keys.load(common(context).folder()).keys
-        if any(key.name == name for key in known):
+        folder = common(context).folder()
+        if any(key.name == name for key in keys.load(folder).keys):
             raise Mistyped(f"there is a key {name} in {keys.FILE} already")
-        key, digest = keys.new_key()
         try:
-            entry = keys.entry(name, tenant, digest)
+            key = keys.enter_new(folder, name, tenant)
         except ValidationError:
             raise Mistyped("NAME and --tenant are names: a-z, 0-9, `.`, `_`, `-`; at most 64 characters") from None
-        if not known:
-            entry = "keys:\n" + entry
-        out().print(entry, end="", markup=False, highlight=False, soft_wrap=True)
-        note(f"the key, shown this once: {key}")
+        except OSError as error:
+            raise CannotStart(f"{folder / keys.FILE}: {error.strerror}") from error
+        out().print(key, markup=False, highlight=False, soft_wrap=True)
+        note(f"this is the key, shown this once; {folder / keys.FILE} has its digest")
         return 0
 
     return told(False, work)

@@ -115,4 +115,4 @@ def _of_http(error: HTTPException) -> ApiError:
     """What the router says."""
     if error.status_code == 405:
         return ApiError(405, "method_not_allowed", "This method is not for this path.", headers=error.headers)
-    return ApiError(404, "not_found", "There is nothing at this path.")
+    return ApiError(404, "not_found", "There is nothing at this path; agents are asked at POST /v1/chat/completions.")

@@ -29,7 +29,7 @@ async def ended(turn: UnderWay) -> Answered:
 
 
 def identifying(trace_id: str, conversation_id: str) -> dict[str, str]:
-    return {"x-trace-id": trace_id, CONVERSATION: conversation_id}
+    return {"x-trace-id": trace_id, "x-request-id": trace_id, CONVERSATION: conversation_id}
 
 
 def ignoring(want: Wanted) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import os
 import secrets
 import time
 from dataclasses import replace
@@ -33,11 +34,14 @@ def load(folder: Path) -> KeysFile:
 
 
 def read(folder: Path) -> ConfigFile[KeysFile] | None:
-    """The same, with the places in the file; None where there is none. Raises `ConfigError`."""
+    """The same, with the places in the file; None where there is none or nothing in it. Raises `ConfigError`."""
     path = folder / FILE
     if not path.exists():
         return None
-    document = parse(str(path), decode(path, read_bytes(path)))
+    text = decode(path, read_bytes(path))
+    if all(line.startswith("#") for line in text.split("\n") if line.strip()):
+        return None
+    document = parse(str(path), text)
     try:
         keys = validate(KeysFile, document)
     except ConfigError as error:
@@ -66,11 +70,23 @@ def new_key() -> tuple[str, str]:
     return key, digest(key)
 
 
-def entry(name: str, tenant: str, digest: str) -> str:
-    """A key's lines in `keys.yaml`, quoted: `42`, `null` and `1e5` may be names. Raises pydantic's `ValidationError`
-    for names that may not be."""
-    KeyConfig(name=name, sha256=digest, tenant=tenant)
-    return f'  - name: "{name}"\n    sha256: "{digest}"\n    tenant: "{tenant}"\n'
+def enter_new(folder: Path, name: str, tenant: str) -> str:
+    """Makes a key, adds its digest to the file, and returns it: it is kept nowhere. Raises pydantic's `ValidationError`
+    for names that may not be, and OSError."""
+    key, sha256 = new_key()
+    KeyConfig(name=name, sha256=sha256, tenant=tenant)
+    path = folder / FILE
+    text = path.read_text() if path.exists() else ""
+    if not load(folder).keys:  # there may be an empty list, or comments
+        text = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#")) + "keys:\n"
+    if not text.endswith("\n"):
+        text += "\n"
+    # Quoted: `42`, `null` and `1e5` may be names.
+    text += f'  - name: "{name}"\n    sha256: "{sha256}"\n    tenant: "{tenant}"\n'
+    draft = path.with_name(f".{FILE}.{os.getpid()}")
+    draft.write_text(text)
+    draft.replace(path)
+    return key
 
 
 def digest(key: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import Server
 
@@ -19,6 +20,9 @@ from agent.service.errors import ApiError
 
 _FRAMING = 16
 """Bytes of framing that a chunked body may have for each byte of content, beside what a head may have."""
+
+_OFFER = frozenset({b"upgrade", b"connection", b"http2-settings"})
+"""Fields in which a client offers another protocol, or says what to do with those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _framing = 0
     _content = 0
     _fields = 0
+    _without_offer = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -54,7 +59,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._framing += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # The parser takes what follows for the other protocol; nobody speaks it, so it is this request's body.
+            self.parser = httptools.HttpRequestParser(self)
+            self.data_received(self._without_offer + data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self._framing > self.limits.head_bytes + _FRAMING * self._content:
             self._refuse(_too_large())
 
@@ -76,8 +90,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._in_head = False
-        if sum(len(name) + len(value) for name, value in self.headers) > self.limits.head_bytes:
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.limits.head_bytes:
             self._refuse(_too_large())
+            return
+        if self.parser.get_http_version() not in ("1.0", "1.1") or self.parser.get_method() == b"CONNECT":
+            self.send_400_response("This is no request of HTTP/1.1 to a server.")
+            return
+        if self.parser.should_upgrade():
+            self._without_offer = self._head()
             return
         super().on_headers_complete()
         self._framing = 0
@@ -91,7 +111,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self.parser.should_upgrade():
             return
         self._framing = 0
         self._unwind()
@@ -109,9 +129,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(ApiError(400, "invalid_http", msg))
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """The parser reads nothing more of this connection."""
-        self.cycle.keep_alive = False
+    def _head(self) -> bytes:
+        """The head that was just read, without the offer of another protocol."""
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()]
+        lines += [name + b": " + value for name, value in self.headers if name not in _OFFER]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _late(self) -> None:
         if self.pipeline or (self._in_head and self._answering()):  # the next request has time until this is answered

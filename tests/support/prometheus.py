@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -29,6 +30,24 @@ class Sample:
 
     labels: dict[str, str]
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A series and its samples, the oldest first."""
+
+    labels: dict[str, str]
+    values: list[float]
+
+    @property
+    def resets(self) -> int:
+        """How often a counter began anew."""
+        return sum(after < before for before, after in pairwise(self.values))
+
+    @property
+    def counted(self) -> float:
+        """What a counter has counted in all, over its resets."""
+        return sum(after if after < before else after - before for before, after in pairwise([0.0, *self.values]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +83,11 @@ class Prometheus:
         assert len(samples) == 1, f"{promql}: {samples}"
         return samples[0].value
 
+    def history(self, selector: str, over: str = "1h") -> list[History]:
+        """Each series that was there in this time, with all of its samples."""
+        data = self._get("query", query=f"{selector}[{over}]")
+        return [History(each["metric"], [float(value) for _, value in each["values"]]) for each in data["result"]]
+
     def query_exemplars(self, promql: str) -> list[StoredExemplar]:
         """Every exemplar of the last hour."""
         now = time.time()
@@ -98,8 +122,8 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(targets: Sequence[str], directory: Path, interval: str = "200ms") -> Iterator[Prometheus]:
-    """Scrapes `targets` (`host:port`) every `interval`. Exemplars are stored. The test is skipped without it.
+def prometheus(targets: Sequence[str] | Path, directory: Path, interval: str = "200ms") -> Iterator[Prometheus]:
+    """Scrapes `targets` (`host:port`, or the file that names them) every `interval`. Exemplars are stored. The test is skipped without it.
 
     The first scrape comes after 5 s, a constant of Prometheus 2.42: one server a test, and few such tests.
     """
@@ -124,11 +148,15 @@ def _start(started: Processes, binary: str, config: Path, directory: Path) -> Pr
     )
 
 
-def _config(targets: Sequence[str], interval: str) -> Json:
+def _config(targets: Sequence[str] | Path, interval: str) -> Json:
+    if isinstance(targets, Path):
+        found = {"file_sd_configs": [{"files": [str(targets)]}]}
+    else:
+        found = {"static_configs": [{"targets": list(targets)}]}
     return {
         "global": {"scrape_interval": interval, "scrape_timeout": interval},
         "storage": {"exemplars": {"max_exemplars": 100_000}},
-        "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": list(targets)}]}],
+        "scrape_configs": [{"job_name": JOB, **found}],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
@@ -22,8 +23,7 @@ class Heard:
 
     @property
     def statuses(self) -> list[int]:
-        lines = self.data.split(b"\r\n")
-        return [int(line.split()[1]) for line in lines if line.startswith(b"HTTP/1.1 ")]
+        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", self.data)]
 
     @property
     def code(self) -> Json:
