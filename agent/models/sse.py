@@ -44,6 +44,8 @@ class EventReader:
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """The events that `chunk` completes. Raises BadEvent."""
+        if not chunk:
+            return
         chunk = self._with_newlines(chunk)
         head, newline, tail = chunk.rpartition(b"\n")
         if not newline:

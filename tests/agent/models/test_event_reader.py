@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.models.sse import BadEvent, EventReader
@@ -38,6 +38,7 @@ def test_any_bytes_are_events_or_a_bad_event(chunks: list[bytes]) -> None:
 
 
 @given(st.lists(st.integers(0, 40), max_size=6), st.sampled_from([b"\n", b"\r", b"\r\n"]))
+@example([12, 12], b"\r\n")  # a piece of nothing between the two halves of a line's end
 def test_whatever_ends_a_line(cuts: list[int], end: bytes) -> None:
     sent = b'data: {"a":\ndata: 1}\n\ndata: {}\n\n'.replace(b"\n", end)
     places = [0, *sorted(min(cut, len(sent)) for cut in cuts), len(sent)]
