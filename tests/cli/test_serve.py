@@ -66,6 +66,9 @@ async def test_ctrl_c_goes_to_all_and_counts_once(tmp_path: Path, server: Offlin
         (worker,) = serving.workers
         asking = asyncio.create_task(client.try_once(http))
         await gate.arrived()
+        os.kill(worker, signal.SIGINT)
+        for _ in range(5):
+            assert await status_of(http, serving.root, "/readyz") == (200, {"status": "ready"})
         os.killpg(serving.process.pid, signal.SIGINT)
         await until(lambda: any("ending" in str(line["message"]) for line in serving.log()))
         assert await status_of(http, serving.root, "/readyz") == (503, {"status": "draining"})

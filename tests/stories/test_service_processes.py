@@ -50,6 +50,10 @@ async def test_a_bad_configuration_changes_nothing(tmp_path: Path, processes: Pr
             assert {(client.cut, *client.refused) for client in clients} == {(0,)}
         assert "agents.yaml:1:1" in serving.process.stderr
         assert serving.workers == before
+        serving.hang_up()  # once more, so that there is time for what must not happen
+        await until(lambda: said(serving, "can't be replaced") == 2)
+        assert said(serving, "ending: ") == 0
+        assert serving.workers == before
 
 
 async def test_workers_without_a_supervisor_end(tmp_path: Path, processes: Processes) -> None:

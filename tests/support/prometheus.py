@@ -123,7 +123,8 @@ class Prometheus:
 
 @contextmanager
 def prometheus(targets: Sequence[str] | Path, directory: Path, interval: str = "200ms") -> Iterator[Prometheus]:
-    """Scrapes `targets` (`host:port`, or the file that names them) every `interval`. Exemplars are stored. The test is skipped without it.
+    """Scrapes `targets` (`host:port`, or the file that names them) every `interval`. Exemplars are stored. The test is
+    skipped without it.
 
     The first scrape comes after 5 s, a constant of Prometheus 2.42: one server a test, and few such tests.
     """
