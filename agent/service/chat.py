@@ -37,7 +37,7 @@ class Chat:
         try:
             async with turn.watching(receive):
                 if want.stream:
-                    await stream(turn, want, send, self._service.writing)
+                    await stream(turn, want, send)
                 else:
                     await _whole(turn, want, scope, receive, send)
         finally:

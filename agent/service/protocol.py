@@ -29,13 +29,14 @@ _OFFER = frozenset({b"upgrade", b"connection", b"http2-settings"})
 class Limits:
     """`head_seconds`: for the whole head, from its first byte or, on a new connection, from its start; `body_seconds`:
     for the whole body; `idle_seconds`: how long a connection is kept without a request, and how long a client may
-    leave the end of an answer unread."""
+    leave the end of an answer unread; `unread_seconds`: how long it may read nothing of an answer that goes on."""
 
     head_bytes: int = 32_768
     head_fields: int = 100
     head_seconds: float = 10.0
     body_seconds: float = 30.0
     idle_seconds: int = 15
+    unread_seconds: float = 30.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -48,6 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _content = 0
     _fields = 0
     _without_offer = b""
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -116,6 +118,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._framing = 0
         self._unwind()
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.limits.unread_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._unread:
+            self._unread.cancel()
+        super().resume_writing()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -16,8 +16,7 @@ from agent.service.shapes import ServiceFile
 class Service:
     """`draining`: no new turns. `kept` are turns whose client has gone and will ask for them again.
 
-    `keep_alive`: seconds of silence after which a stream shows that it lives. `writing`: seconds that a client may
-    leave a piece of a stream unread.
+    `keep_alive`: seconds of silence after which a stream shows that it lives.
     """
 
     app: App
@@ -26,7 +25,6 @@ class Service:
     places: Places
     draining: bool = False
     keep_alive: float = 10.0
-    writing: float = 30.0
     kept: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def keep(self, task: asyncio.Future[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 from starlette.types import Send
@@ -14,11 +13,11 @@ from agent.service.underway import Silence, UnderWay
 from agent.service.wanted import Wanted
 
 
-async def stream(turn: UnderWay, want: Wanted, send: Send, writing: float) -> None:
+async def stream(turn: UnderWay, want: Wanted, send: Send) -> None:
     """The response begins with the first text, or the first sign of life before it, so that what fails until then has a
     status of its own: it is raised as `ApiError`. From then on an error is an event, and the end of the stream.
     `writing`: seconds that the client may leave a piece unread."""
-    sending = _Sending(turn, want, send, writing)
+    sending = _Sending(turn, want, send)
     async for piece in turn.pieces():
         if not await (sending.keep_alive() if isinstance(piece, Silence) else sending.text(piece)):
             return
@@ -42,11 +41,10 @@ class _Sending:
     """The response of one stream. Every `send` is false where the client has gone, or has read nothing for `writing`
     seconds: then it is taken to have gone."""
 
-    def __init__(self, turn: UnderWay, want: Wanted, send: Send, writing: float) -> None:
+    def __init__(self, turn: UnderWay, want: Wanted, send: Send) -> None:
         self._turn = turn
         self._want = want
         self._send = send
-        self._writing = writing
         self._chunks: Chunks | None = None
         self.begun = False
 
@@ -77,15 +75,11 @@ class _Sending:
         return self._chunks.opening(), self._chunks
 
     async def _written(self, data: bytes, identity: Mapping[str, str] | None = None, *, last: bool = False) -> bool:
-        try:
-            async with asyncio.timeout(self._writing):
-                if not self.begun:
-                    self.begun = True
-                    headers = self._headers(self._under_way() if identity is None else identity)
-                    await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-                await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-        except TimeoutError:
-            self._turn.leave()
+        if not self.begun:
+            self.begun = True
+            headers = self._headers(self._under_way() if identity is None else identity)
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         return not self._turn.left
 
     def _under_way(self) -> Mapping[str, str]:

@@ -151,6 +151,7 @@ async def serving(
     keys: KeyEntries | None = None,
     options: ServiceFile | None = None,
     loopback: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
     **overrides: Unpack[Overrides],
 ) -> AsyncIterator[Desk]:
     """At its end no hold is open and the books can be replayed."""
@@ -161,7 +162,7 @@ async def serving(
     async with (
         Overheard() as model,
         running_app(tmp_path, model, **overrides) as app,
-        served(app, loopback=loopback, options=options) as there,
+        served(app, loopback=loopback, options=options, limits=limits) as there,
         ClientSession() as http,
         contextlib.AsyncExitStack() as clients,
     ):

@@ -15,6 +15,7 @@ from aiohttp import ClientResponse
 from openai import APIError
 
 from agent.offline.faults import Fault
+from agent.service.protocol import Limits
 from tests.support import books
 from tests.support.desk import meeting
 from tests.support.serving import Desk, serving
@@ -177,17 +178,18 @@ async def asking_raw(desk: Desk) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return reader, writer
 
 
-async def test_who_reads_nothing_is_cut_off(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """Its turn is cancelled and paid."""
-    desk.service.writing = 0.3
-    desk.model.faults.push(answer(True, LONG))
-    _, writer = await asking_raw(desk)
-    await until(lambda: [turn["outcome"] for turn in desk.turns()] == ["cancelled"])
-    [row] = books.table(desk.store, "ledger")
-    assert row["outcome"] == "cancelled"
-    assert (await desk.ask()).status == 200
-    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
-    writer.close()
+async def test_who_reads_nothing_is_cut_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its turn is cancelled and paid, and its connection gone with all that was to be sent."""
+    async with serving(tmp_path, limits=Limits(unread_seconds=0.3)) as desk:
+        desk.model.faults.push(answer(True, LONG))
+        reader, writer = await asking_raw(desk)
+        await until(lambda: [turn["outcome"] for turn in desk.turns()] == ["cancelled"])
+        [row] = books.table(desk.store, "ledger")
+        assert row["outcome"] == "cancelled"
+        assert (await desk.ask()).status == 200
+        assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+        assert len(await reader.read()) < len(LONG)
+        writer.close()
 
 
 async def test_who_reads_slowly_gets_it_all(desk: Desk) -> None:
