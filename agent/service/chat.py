@@ -99,5 +99,7 @@ async def _whole(turn: UnderWay, want: Wanted, scope: Scope, receive: Receive, s
 def _require_json(headers: Headers) -> None:
     """Keeps pages of other sites from asking, too: a browser sends JSON to another origin only where that allows it."""
     given = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != "application/json":
-        raise ApiError(415, "unsupported_media_type", "Send the body as `Content-Type: application/json`.")
+    if given != "application/json" or headers.get("content-encoding", "identity") != "identity":
+        raise ApiError(
+            415, "unsupported_media_type", "Send the body as `Content-Type: application/json`, not compressed."
+        )

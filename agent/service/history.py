@@ -58,11 +58,12 @@ def _text(message: ClientMessage, place: int) -> str:
         return message.content or ""
     pieces = []
     for number, part in enumerate(message.content):
-        if part.type != "text" or part.text is None:
+        said = part.refusal if part.type == "refusal" else part.text if part.type == "text" else None
+        if said is None:
             raise bad_request(
                 f"Content of type `{part.type}` is not supported: the agent reads text.",
                 f"messages.{place}.content.{number}.type",
                 "unsupported_content",
             )
-        pieces.append(part.text)
+        pieces.append(said)
     return "\n".join(pieces)

@@ -52,6 +52,7 @@ class Part(_Shape):
 
     type: str = Field(max_length=64)
     text: str | None = None
+    refusal: str | None = None
 
 
 class ClientMessage(_Shape):

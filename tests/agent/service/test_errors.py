@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,9 @@ async def test_a_body_that_is_too_large_or_no_json(tmp_path: Path) -> None:
         for kind in ("text/plain", "", "application/x-www-form-urlencoded", "application/jsonp"):
             async with desk.http.post(url, data=b"{}", headers={"content-type": kind}) as response:
                 assert (response.status, (await response.json())["error"]["code"]) == (415, "unsupported_media_type")
+        packed = {"content-type": "application/json", "content-encoding": "gzip"}
+        async with desk.http.post(url, data=gzip.compress(b"{}"), headers=packed) as response:
+            assert response.status == 415
         kind = 'Application/JSON; charset="utf-8"'
         async with desk.http.post(url, data=b"{}", headers={"content-type": kind}) as response:
             assert response.status == 400

@@ -120,3 +120,9 @@ async def test_a_clients_history_survives_the_process(tmp_path: Path) -> None:
     assert result.outcome == "answered"
     assert model.said == [("system", PROMPT), ("user", "one"), ("assistant", "two"), ("user", "three")]
     assert [(asked.cap, len(asked.messages)) for asked in model.asked] == [(77, 4), (77, 4)]
+
+
+async def test_a_refusal_is_text_that_was_said(desk: Desk) -> None:
+    said: Json = {"role": "assistant", "content": [{"type": "refusal", "refusal": "I would rather not."}]}
+    assert (await desk.ask(messages=[USER, said, USER])).status == 200
+    assert ("assistant", "I would rather not.") in desk.model.said
