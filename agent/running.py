@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -99,10 +100,17 @@ async def run_turn(
         telemetry.metrics.turn_ended(agent.name)
         if journal and journal.ended:
             _count(agent, so_far.turn, journal.ended, time.perf_counter() - started, totals, span)
-    if cut:
+    if cut and not _came_too_late(cut, journal, so_far):
         raise cut
     assert journal.ended
     return _result(so_far.turn, journal.ended, so_far, totals, time.perf_counter() - started)
+
+
+def _came_too_late(cut: BaseException, journal: Journal, so_far: Conversing) -> bool:
+    """Whether only this process was to give the turn back, which had ended by then."""
+    task = asyncio.current_task()
+    handed_back = isinstance(cut, asyncio.CancelledError) and so_far.handed_back
+    return bool(handed_back and journal.ended and task and not task.uncancel())
 
 
 def _close(agent: Agent, span: AgentSpan, turn: Turn, end: End, so_far: Conversing, totals: Totals) -> None:
