@@ -79,7 +79,7 @@ class Batch:
             self._counter_ids.clear()
         keys = {(limit.budget, limit.subject) for work in works if work.reserve for limit in work.reserve.limits}
         made = []
-        for key in sorted(keys - self._counter_ids.keys()):
+        for key in sorted([key for key in keys if key not in self._counter_ids]):
             self._counter_ids[key], new = accounts.counter_id(tx, key)
             if new:
                 made.append(key)
