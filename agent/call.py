@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uuid_utils
 
@@ -34,13 +34,15 @@ from telemetry.spans import ChatSpan
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """How a call ended: a reply of `model`, or what stood in its way. `began`: Unix microseconds."""
+    """How a call ended: a reply of `model`, or what stood in its way. `began`: Unix microseconds. `fallen`: the models
+    of the chain before it, and why they gave no reply."""
 
     model: str
     began: int
     reply: Reply | None = None
     failure: CallFailed | None = None
     refused: Refused | None = None
+    fallen: tuple[str, ...] = ()
 
 
 async def call(agent: Agent, turn: Turn, ask: Ask, journal: Journal, so_far: Conversing, emit: Emit) -> Called:
@@ -71,13 +73,14 @@ class _Calling:
     async def run(self) -> Called:
         """Goes along the chain. A fallback to another model is a call of its own, with a span of its own."""
         index = 0
+        fallen: tuple[str, ...] = ()
         while True:
             called = await self._one_model(self.agent.chain[index])
             following = self._following(index, called)
             if following is None:
-                return called
+                return replace(called, fallen=fallen) if fallen else called
             await self._tell_fallback(index, following, called)
-            index = following
+            index, fallen = following, (*fallen, f"{called.model}: {called.failure}")
 
     def _following(self, index: int, called: Called) -> int | None:
         if called.failure is None or called.refused or self._remaining() <= 0:

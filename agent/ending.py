@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.call import Called
+from agent.config import Bounds
 from agent.money.account import Refused
 from agent.turn import End, Turn
 from agent.types import Outcome
 
-_LIMITS: dict[Outcome, str] = {
-    "limit_steps": "the limit of steps was reached",
-    "limit_tools": "the limit of tool calls was reached",
-    "limit_time": "the deadline was reached",
-    "limit_tokens": "the answer was cut at the limit of output tokens",
+_WORDS: dict[Outcome, str] = {
+    "limit_steps": "the limit of {0.steps} steps was reached (bounds.steps)",
+    "limit_tools": "the limit of {0.tool_calls} tool calls was reached (bounds.tool_calls)",
+    "limit_time": "the deadline of {0.deadline_seconds:g} s was reached (bounds.deadline_seconds)",
+    "limit_tokens": "the answer was cut at the limit of output tokens (bounds.output_tokens is {0.output_tokens})",
     "repeating": "the model went on repeating the same tool calls",
     "content_filtered": "the provider filtered the answer",
 }
+"""Of outcomes that no call explains; `{0}` are the turn's bounds, called by their keys in `agents.yaml`."""
 
 
 def outcome_of(turn: Turn, closing: Outcome | None, called: Called) -> Outcome:
@@ -32,16 +34,17 @@ def outcome_of(turn: Turn, closing: Outcome | None, called: Called) -> Outcome:
     return "limit_time" if turn.progress().remaining <= 0 else "provider_failed"
 
 
-def explained(end: End, called: Called | None) -> End:
+def explained(end: End, called: Called | None, bounds: Bounds) -> End:
     """The end with its reason; `called` is the turn's last call, where this process made one."""
     if end.outcome == "answered":
         return end
     failure, refused = (called.failure, called.refused) if called else (None, None)
-    why = [f"{called.model}: {failure}"] if called and failure else []
+    why = [*called.fallen] if called else []
+    why += [f"{called.model}: {failure}"] if called and failure else []
     why += [_no(refused)] if refused else []
     return replace(
         end,
-        reason="; ".join(why) or _LIMITS.get(end.outcome, end.outcome),
+        reason="; ".join(why) or _WORDS.get(end.outcome, end.outcome).format(bounds),
         refused=refused,
         error_type=failure.error_type if failure and end.outcome == "provider_failed" else end.outcome,
     )

@@ -36,7 +36,7 @@ async def run(agent: Agent, turn: Turn, journal: Journal, so_far: Conversing, em
                     await journal.write(turn)
             else:
                 so_far.turn = turn = await use(agent, turn, act, emit)
-        await journal.write(turn, end=explained(act, called))
+        await journal.write(turn, end=explained(act, called, turn.bounds))
     except (TakenOver, NotBegun, StoreError):
         raise
     except BaseException:  # cancelled, or whoever is shown the text failed

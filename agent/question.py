@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import uuid_utils
 
 from agent.conversing import Conversing
-from agent.models.estimate import count
+from agent.models.estimate import about
 from agent.models.input_bound import tightened
 from agent.models.protocol import CallFailed, Draft, Request
 from agent.money.account import Price
@@ -51,7 +51,7 @@ async def question(agent: Agent, target: Target, turn: Turn, ask: Ask, so_far: C
     tokens = tightened(draft, config, so_far.last.get(target.name))
     cap = min(turn.bounds.output_tokens, config.output_cap)
     if tokens + cap > config.context_window:
-        cap = min(cap, await _room(target, draft))
+        cap = min(cap, await _room(target, draft, tokens))
     priced_at = datetime.now(UTC)
     try:
         price = target.tariff.bound(tokens, priced_at)
@@ -71,10 +71,10 @@ def request(agent: Agent, turn: Turn, ask: Ask, so_far: Conversing) -> Request:
     return Request(system, messages, stream=so_far.stream)
 
 
-async def _room(target: Target, draft: Draft) -> int:
-    """Output tokens that the window has left. Bytes said that it may not fit, so the tokens are counted."""
+async def _room(target: Target, draft: Draft, bound: int) -> int:
+    """Output tokens that the window has left. By their `bound` the input's may be too many, so they are counted."""
     config = target.model.config
-    tokens = await asyncio.to_thread(count, draft.head.decode())
+    tokens = min(bound, await asyncio.to_thread(about, draft.head.decode()))
     room = config.context_window - tokens
     if room < config.minimal_answer:
         said = f"about {tokens:,} tokens of a window of {config.context_window:,}"

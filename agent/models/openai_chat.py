@@ -6,7 +6,6 @@ that streamed, unstreamed and mislabelled answers take one way and what had arri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, cast
@@ -63,7 +62,6 @@ class OpenAIChat:
         on_text: OnText,
         time_limit: float,
         arrived: Arrived,
-        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         if time_limit <= 0:
             raise broken("timeout", "deadline", "Out of time.", arrived, "no")
@@ -74,7 +72,7 @@ class OpenAIChat:
             clock.await_first_byte()
             async with clock:
                 arrived.sent = True
-                response = await self._client.ask(body, headers)
+                response = await self._client.ask(body)
                 content = cast("Body", response.stream)
                 try:
                     if response.status_code in _NO_CONTENT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -169,7 +169,6 @@ class Model(Protocol):
         on_text: OnText,
         time_limit: float,
         arrived: Arrived,
-        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """One attempt, over within `time_limit` seconds. Raises CallFailed.
 

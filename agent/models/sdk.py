@@ -6,7 +6,6 @@ errors); it is done once, where the SDK does it for every request. Only imported
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import cast
 
 import httpx2
@@ -36,27 +35,24 @@ class AsyncOpenAI(openai.AsyncOpenAI):  # the User-Agent is made of this name
             http_client=HttpClient(url, connect_timeout),
             default_headers=cast("dict[str, str]", {f"X-Stainless-{name}": omit for name in _NOT_SENT}),
         )
-        self._plain: dict[str, str | openai.Omit] = {
+        headers: dict[str, str | openai.Omit] = {
             "Content-Type": "application/json",
             "X-Stainless-Retry-Count": omit,
             "X-Stainless-Read-Timeout": omit,
         }
         if not api_key:
-            self._plain["Authorization"] = omit
+            headers["Authorization"] = omit
         # No header carries an idempotency key to this endpoint; without one here the SDK makes one up for each request.
-        self._options = FinalRequestOptions(method="post", url=str(url), idempotency_key="")
+        self._options = FinalRequestOptions(method="post", url=str(url), headers=headers, idempotency_key="")
         self._first: Post | None = None
 
-    async def ask(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+    async def ask(self, body: bytes) -> httpx2.Response:
         """The answer's head, its body unread. Raises openai.APIError where it is an error, or there is none."""
-        given = {**self._plain, **headers} if headers else self._plain
-        options = self._options.model_copy(update={"headers": given, "content": body})
+        options = self._options.model_copy(update={"content": body})
         answer: object = await self.request(httpx2.Response, options, stream=True, stream_cls=_STREAM)
         return cast("httpx2.Response", answer)  # with this `cast_to` the SDK makes no stream of it
 
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
-        if options.headers is not self._plain:
-            return super()._build_request(options, retries_taken=retries_taken)
         if self._first is None:
             self._first = cast("Post", super()._build_request(options, retries_taken=retries_taken))
         return self._first.with_body(cast("bytes", options.content))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from agent.app import App
+from agent.models.estimate import _encoding
 from agent.offline.faults import Fault
 from agent.offline.server import OfflineModel
 from agent.types import Json, TurnResult
@@ -19,6 +20,14 @@ from tests.support.app import metric, running_app
 QUESTION = "My wifi is broken."
 DIFFERENT = Fault("cycle", 99, times=99)
 """Every reply asks for another search, as long as there are tools."""
+
+
+@pytest.fixture(name="no_encoding")
+def _no_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "none"))
+    _encoding.cache_clear()
+    yield
+    _encoding.cache_clear()
 
 
 async def asked(app: App, text: str = QUESTION, *, stream: bool = True) -> TurnResult:
@@ -113,22 +122,22 @@ class TestBudget:
 
 class TestLimits:
     @pytest.mark.parametrize(
-        ("bounds", "outcome", "asked_for"),
+        ("bounds", "outcome", "reason"),
         [
-            ({"steps": 3}, "limit_steps", [1, 1, 0]),
-            ({"tool_calls": 2}, "limit_tools", [1, 1, 0]),
+            ({"steps": 3}, "limit_steps", "the limit of 3 steps was reached (bounds.steps)"),
+            ({"tool_calls": 2}, "limit_tools", "the limit of 2 tool calls was reached (bounds.tool_calls)"),
         ],
     )
     async def test_the_last_call_has_no_tools(
-        self, tmp_path: Path, server: OfflineModel, bounds: Mapping[str, Json], outcome: str, asked_for: list[int]
+        self, tmp_path: Path, server: OfflineModel, bounds: Mapping[str, Json], outcome: str, reason: str
     ) -> None:
         server.faults.push(DIFFERENT)
         async with running_app(tmp_path, server, bounds=bounds) as app:
             result = await asked(app)
-            assert result.outcome == outcome
+            assert (result.outcome, result.reason) == (outcome, reason)
             assert result.text, "it said what it had found"
             assert steps(app, result) == ["m0", "m0.t0", "m1", "m1.t0", "m2"]
-        assert [min(access.tools, 1) for access in server.log.accesses] == asked_for
+        assert [min(access.tools, 1) for access in server.log.accesses] == [1, 1, 0]
 
     async def test_no_tool_calls_allowed(self, tmp_path: Path, server: OfflineModel) -> None:
         async with running_app(tmp_path, server, bounds={"tool_calls": 0}) as app:
@@ -149,6 +158,7 @@ class TestLimits:
         async with running_app(tmp_path, server, bounds={"deadline_seconds": 2}) as app:
             result = await asked(app)
             assert result.outcome == "limit_time"
+            assert result.reason == "the deadline of 2 s was reached (bounds.deadline_seconds)"
             assert result.text
         assert [min(access.tools, 1) for access in server.log.accesses] == [1, 0]
 
@@ -170,6 +180,8 @@ class TestLimits:
         async with running_app(tmp_path, server) as app:
             result = await asked(app)
             assert result.outcome == "limit_tokens"
+            assert result.reason
+            assert "(bounds.output_tokens is " in result.reason
             assert bool(result.text) == (fault != "reasoning_only")
 
 
@@ -202,6 +214,12 @@ class TestContextFull:
             result = await asked(app, "Please help me. " * 1000)
             assert (result.outcome, result.cost_nano_usd) == ("context_full", 0)
         assert server.log.count() == 0
+
+    @pytest.mark.usefixtures("no_encoding")
+    async def test_bytes_alone_refuse_nothing_that_fits(self, tmp_path: Path, server: OfflineModel) -> None:
+        """Without an encoding, more bytes than the window has tokens are not yet too much."""
+        async with running_app(tmp_path, server, model={"context_window": 8000, "output_cap": 1000}) as app:
+            assert (await asked(app, "Please help me. " * 1000)).outcome == "answered"
 
     @pytest.mark.parametrize("form", [1, 2, 3, 4])
     async def test_as_the_provider_says(self, tmp_path: Path, server: OfflineModel, form: int) -> None:

@@ -84,15 +84,12 @@ def test_reserved_parameters_are_refused(name: str) -> None:
 
 async def test_headers() -> None:
     async with raw_server(answer(body({"content": "x"}))) as server, adapter(server.url) as model:
-        await model.send(
-            b'{"a":1}', stream=False, on_text=_nothing, time_limit=9, arrived=Arrived(), headers={"traceparent": "00-1"}
-        )
+        await model.send(b'{"a":1}', stream=False, on_text=_nothing, time_limit=9, arrived=Arrived())
         head, sent = server.requests[0]
     lines = head.lower().split("\r\n")
     assert lines[0] == "post /v1/chat/completions http/1.1"
     assert "authorization: bearer sk-test" in lines
     assert "content-type: application/json" in lines
-    assert "traceparent: 00-1" in lines
     assert "stainless" not in head.lower()
     assert sent == b'{"a":1}'
 
