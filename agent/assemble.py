@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.config import ConfigError, ModelConfig, Problem
+from agent.config import ConfigError, ModelConfig, Problem, api_keys
 from agent.config.base_urls import effective_base_url
 from agent.config.chains import chain
 from agent.config.load import Config
@@ -55,19 +55,14 @@ def targets(config: Config, env: Mapping[str, str], offline_url: str | None) -> 
 
 def missing_key(folder: Path, name: str, model: ModelConfig, env: Mapping[str, str]) -> Problem | None:
     """That a model would be asked without its key, or with one that no header can hold."""
-    key = _key(model, env)
-    if key is None or (key and key.isascii() and key.isprintable()):
+    key = api_keys.api_key(model, env)
+    if key is None or (key and api_keys.is_usable(key)):
         return None
     found, expected = "is not set", "a key in it, or a `stand_in` that answers until there is one"
     if key:
-        found, expected = "holds a line break or another character that a key has not", "printable ASCII"
+        found, expected = api_keys.UNUSABLE, api_keys.USABLE
     member = f"models.{name}.api_key_env"
     return Problem(str(folder / "models.yaml"), None, None, member, f"{model.api_key_env} {found}", expected)
-
-
-def _key(model: ModelConfig, env: Mapping[str, str]) -> str | None:
-    """None for a model that needs none. Read from a file, a key often ends in a line break."""
-    return env.get(model.api_key_env, "").strip() if model.api_key_env else None
 
 
 def _target(
@@ -76,7 +71,9 @@ def _target(
     url = offline_url if offline_url and model.provider == "offline" else effective_base_url(model, env)
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Target(name, OpenAIChat(model, _key(model, env), url), tariff(model, book), parts.hostname or "", port)
+    return Target(
+        name, OpenAIChat(model, api_keys.api_key(model, env), url), tariff(model, book), parts.hostname or "", port
+    )
 
 
 def tools(config: Config) -> dict[str, Registry]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.config import api_keys
 from agent.config.base_urls import effective_base_url, is_loopback
 from agent.config.chains import chain
 from agent.config.load import ConfigFile, Reading, read_config
@@ -132,8 +133,11 @@ def _keys(agents: AgentsFile, models: ConfigFile[ModelsFile], env: Mapping[str, 
     used = {model for agent in agents.agents.values() for model in agent.models}
     asked = {model for agent in agents.agents.values() for model in chain(models.value, agent, env)}
     for name, model in models.value.models.items():
-        if name in used and model.api_key_env is not None and not env.get(model.api_key_env):
-            path = ("models", name, "api_key_env")
+        key = api_keys.api_key(model, env)
+        if name not in used or key is None:
+            continue
+        path = ("models", name, "api_key_env")
+        if not key:
             found = f"{model.api_key_env} not set"
             if name in asked:
                 expected = "a key in it, or a `stand_in` that answers until there is one"
@@ -141,6 +145,8 @@ def _keys(agents: AgentsFile, models: ConfigFile[ModelsFile], env: Mapping[str, 
             else:
                 expected = f"a key in it (until then {models.value.stand_in} stands in for an agent's first model)"
                 yield models.document.problem(path, expected, found, "note")
+        elif not api_keys.is_usable(key):
+            yield models.document.problem(path, api_keys.USABLE, f"{model.api_key_env} {api_keys.UNUSABLE}")
 
 
 def _bounds(agents: ConfigFile[AgentsFile], models: ModelsFile) -> Iterator[Problem]:

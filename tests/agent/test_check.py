@@ -54,6 +54,16 @@ def test_a_key_that_is_not_set_where_nobody_stands_in_is_an_error(folder: Path) 
     ]
 
 
+@pytest.mark.parametrize("key", ["sk-canary-ü", "sk-canary\nsk-other"])
+def test_a_key_that_no_header_can_hold_is_an_error(folder: Path, key: str) -> None:
+    found = "OPENAI_API_KEY holds a line break or another character that a key has not"
+
+    assert told(folder, {"OPENAI_API_KEY": key}) == [
+        f"models.yaml models.{model}.api_key_env: found {found}, expected printable ASCII"
+        for model in ("gpt-6-luna", "gpt-5.6-luna")
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
