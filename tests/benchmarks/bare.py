@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import aiohttp
+import httpx2
 import openai
 
 from tests.benchmarks.program import QUESTION, SYSTEM
@@ -14,6 +15,7 @@ from tests.benchmarks.tools import lookup_user, search_kb
 
 MODEL = "gpt-4o-mini"
 STEPS = 8
+OPTIONS: Any = {"include_usage": True}
 TOOLS: Any = [json.loads(tool.encoded) for tool in (lookup_user, search_kb)]
 RUN = {tool.name: tool.run for tool in (lookup_user, search_kb)}
 
@@ -25,8 +27,11 @@ def conversation() -> list[Any]:
 class Bare:
     """The bare loop. Nothing is bounded, counted, kept or seen."""
 
-    def __init__(self, base_url: str) -> None:
-        self.client = openai.AsyncOpenAI(base_url=base_url, api_key="sk-x")
+    def __init__(self, base_url: str, connections: int | None = None) -> None:
+        """`connections` are kept open; as many as the SDK keeps unless given."""
+        limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+        client = openai.DefaultAsyncHttpxClient(limits=limits) if connections else None
+        self.client = openai.AsyncOpenAI(base_url=base_url, api_key="sk-x", http_client=client)
 
     async def turn(self) -> str | None:
         messages = conversation()
@@ -42,11 +47,39 @@ class Bare:
                 messages.append({"role": "tool", "tool_call_id": call.id, "content": json.dumps(await found)})
         raise AssertionError("no answer")
 
+    async def streamed_turn(self) -> str:
+        """The same turn, each reply as typed chunks."""
+        messages = conversation()
+        for _ in range(STEPS):
+            chunks = await self.client.chat.completions.create(
+                model=MODEL, messages=messages, tools=TOOLS, stream=True, stream_options=OPTIONS
+            )
+            text = ""
+            calls: dict[int, dict[str, Any]] = {}
+            async for chunk in chunks:
+                for choice in chunk.choices:
+                    text += choice.delta.content or ""
+                    for part in choice.delta.tool_calls or ():
+                        call = calls.setdefault(part.index, {"id": part.id, "name": "", "arguments": ""})
+                        if part.function:
+                            call["name"] += part.function.name or ""
+                            call["arguments"] += part.function.arguments or ""
+            if not calls:
+                return text
+            asked = [
+                {"id": call["id"], "type": "function", "function": {k: call[k] for k in ("name", "arguments")}}
+                for call in calls.values()
+            ]
+            messages.append({"role": "assistant", "content": text, "tool_calls": asked})
+            for call in calls.values():
+                found: Any = RUN[call["name"]](**json.loads(call["arguments"]))
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": json.dumps(await found)})
+        raise AssertionError("no answer")
+
     async def stream(self) -> str:
         """One answer of 64 chunks, as typed chunks."""
-        options: Any = {"include_usage": True}
         chunks = await self.client.chat.completions.create(
-            model=MODEL, messages=conversation(), stream=True, stream_options=options
+            model=MODEL, messages=conversation(), stream=True, stream_options=OPTIONS
         )
         deltas = [chunk.choices[0].delta async for chunk in chunks if chunk.choices]
         return "".join(delta.content for delta in deltas if delta.content)

@@ -1,4 +1,5 @@
-"""The fastest model there is: `python -m tests.benchmarks.fake_model` answers with bytes that were made beforehand.
+"""The fastest model there is: `python -m tests.benchmarks.fake_model [SECONDS]` answers, after so long, with bytes that
+were made beforehand.
 
 No tool result in the request: two tool calls; a tool result, or no tools: a text of 64 chunks. Prints its port. Takes
 spans too, and throws them away.
@@ -97,7 +98,8 @@ def answer(path: bytes, request: bytes) -> bytes:
 class Protocol(asyncio.Protocol):
     """HTTP/1.1 with bodies whose length is stated, kept alive."""
 
-    def __init__(self) -> None:
+    def __init__(self, latency: float) -> None:
+        self._latency = latency
         self._buffer = b""
         self._transport: asyncio.Transport
 
@@ -114,15 +116,20 @@ class Protocol(asyncio.Protocol):
         length = int(stated.partition(b"\r\n")[0])
         if len(rest) >= length:
             self._buffer = rest[length:]
-            self._transport.write(answer(head.split(b" ", 2)[1], rest[:length]))
+            said = answer(head.split(b" ", 2)[1], rest[:length])
+            if self._latency and said is not TAKEN:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, said)
+            else:
+                self._transport.write(said)
 
 
-async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Protocol, "127.0.0.1", 0)
+async def main(latency: float) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Protocol(latency), "127.0.0.1", 0, backlog=4096)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)  # until whoever asked for it closes it
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(float(sys.argv[1]) if sys.argv[1:] else 0.0))

@@ -50,15 +50,21 @@ budgets:
 }
 
 
-async def opened(stack: AsyncExitStack, base_url: str, store: str, otlp_url: str | None) -> App:
-    """`store` as in AGENT_STORE. `otlp_url` is where spans go; None switches export off."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+def written(folder: Path, base_url: str, store: str, otlp_url: str | None) -> dict[str, str]:
+    """Writes the configuration; what else it needs of the environment. `store` as in AGENT_STORE. `otlp_url` is where
+    spans go; None switches export off."""
+    (folder / "prompts/support").mkdir(parents=True)
     for name, text in FILES.items():
         (folder / name).write_text(text.format(base_url=base_url))
-    (folder / "prompts/support").mkdir(parents=True)
     (folder / "prompts/support/1.md").write_text(SYSTEM)
     env = {"OPENAI_API_KEY": "sk-x", "AGENT_STORE": store}
     if otlp_url:
         env["OTEL_EXPORTER_OTLP_ENDPOINT"] = otlp_url
         env["OTEL_LOGS_EXPORTER"] = env["OTEL_METRICS_EXPORTER"] = "none"
-    return await stack.enter_async_context(App.open(from_env(folder, env)))
+    return env
+
+
+async def opened(stack: AsyncExitStack, base_url: str, store: str, otlp_url: str | None) -> App:
+    """The program, as `written` says."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    return await stack.enter_async_context(App.open(from_env(folder, written(folder, base_url, store, otlp_url))))
