@@ -35,12 +35,15 @@ class Process:
 
     @staticmethod
     def start(plan: Callable[[int], Plan]) -> Process:
-        """`plan` makes it from the descriptor on which the worker says that it serves."""
+        """`plan` makes it from the descriptor on which the worker says that it serves. Raises OSError."""
         ready, write = os.pipe()
         made = plan(write)
         command = [sys.executable, "-m", "agent.cli.worker", made.text()]
         try:
             popen = subprocess.Popen(command, pass_fds=made.fds, stdin=subprocess.DEVNULL)
+        except OSError:
+            os.close(ready)
+            raise
         finally:
             os.close(write)
         return Process(popen, time.monotonic(), ready)

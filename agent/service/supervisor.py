@@ -29,6 +29,9 @@ SETTLED = 10.0
 """Seconds after which a worker that dies is started again at once; before, ever later."""
 
 _LONGEST_WAIT = 30.0
+_DOUBLINGS = 6
+"""After so many the longest wait is reached."""
+
 _LOOK = 0.5
 
 
@@ -96,7 +99,7 @@ class Supervisor:
             self._bury()
             for seat in self._seats:
                 if seat.due is not None and seat.due <= time.monotonic():
-                    seat.process, seat.due = self._start(seat), None
+                    self._start_again(seat)
 
     def _wait(self) -> float:
         """Seconds until there is something to do beside signals."""
@@ -116,19 +119,37 @@ class Supervisor:
                 seat.process.popen.kill()
 
     def _died(self, seat: _Seat, process: Process) -> None:
-        now = time.monotonic()
         process.forget()
         seat.process = None
-        seat.deaths = 1 if now - process.started > SETTLED else seat.deaths + 1
-        wait = 0.0 if seat.deaths == 1 else min(_LONGEST_WAIT, 0.5 * 2.0 ** (seat.deaths - 2))
-        seat.due = now + wait
+        seat.deaths = 1 if time.monotonic() - process.started > SETTLED else seat.deaths + 1
+        wait = self._due_again(seat)
         log.error("worker %d died (exit code %s); it is started again in %g s", seat.index, process.exit_code, wait)
+
+    def _start_again(self, seat: _Seat) -> None:
+        """A machine that has no room for a process now may have it later; the other workers stay."""
+        try:
+            seat.process, seat.due = self._start(seat), None
+        except OSError as error:
+            seat.deaths += 1
+            wait = self._due_again(seat)
+            log.error("worker %d could not be started: %s; once more in %g s", seat.index, error.strerror, wait)
+
+    @staticmethod
+    def _due_again(seat: _Seat) -> float:
+        """In how many seconds a worker is started again."""
+        wait = wait_after(seat.deaths)
+        seat.due = time.monotonic() + wait
+        return wait
 
     def _replace_all(self) -> None:
         """One after the other, each asked to end once its successor serves; where that does not start, the others
         stay."""
         for seat in self._seats:
-            successor = self._start(seat)
+            try:
+                successor = self._start(seat)
+            except OSError as error:
+                log.error("worker %d can't be replaced: %s", seat.index, error.strerror)
+                return
             if not successor.serves(_asked_to_end):
                 if not _asked_to_end():
                     log.error("worker %d can't be replaced: it and those after it stay as they are", seat.index)
@@ -158,6 +179,11 @@ class Supervisor:
     def _start(self, seat: _Seat) -> Process:
         listener, metrics, scraped = self._listener.fileno(), seat.metrics.fileno(), seat.scraped.fileno()
         return Process.start(lambda ready: self._plan(listener, metrics, scraped, ready, self._life[0]))
+
+
+def wait_after(deaths: int) -> float:
+    """Seconds until a worker is started again that has died so often in a row (from 1)."""
+    return 0.0 if deaths == 1 else min(_LONGEST_WAIT, 0.5 * 2.0 ** min(deaths - 2, _DOUBLINGS))
 
 
 def _asked_to_end() -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import resource
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -71,6 +74,25 @@ async def test_workers_without_a_supervisor_end(tmp_path: Path, processes: Proce
             gate.release()
             assert await asking
         await until(lambda: all(gone(pid) for pid in workers))
+
+
+async def test_a_machine_without_room_loses_no_other_worker(tmp_path: Path, processes: Processes) -> None:
+    """A dead worker can't be started again, nor the other one replaced, until there is room."""
+    with OfflineModel.in_thread() as model:
+        serving = serve(processes, tmp_path, model, "--workers", "2")
+        killed, other = serving.workers
+        before, most = resource.prlimit(serving.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(serving.process.pid, resource.RLIMIT_NOFILE, (3, most))
+        serving.hang_up()
+        await until(lambda: said(serving, "can't be replaced") == 1)
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: said(serving, "could not be started") == 1)
+        assert serving.workers == [other]
+        async with session() as http:
+            assert await Client(serving.root, "k1").ask(http)
+        resource.prlimit(serving.process.pid, resource.RLIMIT_NOFILE, (before, most))
+        await until(lambda: len(serving.workers) == 2)
+        assert other in serving.workers
 
 
 @asynccontextmanager
