@@ -87,7 +87,7 @@ async def _whole(turn: UnderWay, want: Wanted, scope: Scope, receive: Receive, s
         pass
     if not turn.task.done():
         return
-    answered = await ended(turn)
+    answered = await ended(turn, want)
     response = Response(
         orjson.dumps(answer.completion(answered)),
         media_type="application/json",

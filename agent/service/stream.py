@@ -15,8 +15,7 @@ from agent.service.wanted import Wanted
 
 async def stream(turn: UnderWay, want: Wanted, send: Send) -> None:
     """The response begins with the first text, or the first sign of life before it, so that what fails until then has a
-    status of its own: it is raised as `ApiError`. From then on an error is an event, and the end of the stream.
-    `writing`: seconds that the client may leave a piece unread."""
+    status of its own: it is raised as `ApiError`. From then on an error is an event, and the end of the stream."""
     sending = _Sending(turn, want, send)
     async for piece in turn.pieces():
         if not await (sending.keep_alive() if isinstance(piece, Silence) else sending.text(piece)):
@@ -28,7 +27,7 @@ async def stream(turn: UnderWay, want: Wanted, send: Send) -> None:
 
 async def _end(turn: UnderWay, want: Wanted, sending: _Sending) -> None:
     try:
-        answered = await ended(turn)
+        answered = await ended(turn, want)
     except ApiError as error:
         if not sending.begun:
             raise
@@ -38,8 +37,7 @@ async def _end(turn: UnderWay, want: Wanted, sending: _Sending) -> None:
 
 
 class _Sending:
-    """The response of one stream. Every `send` is false where the client has gone, or has read nothing for `writing`
-    seconds: then it is taken to have gone."""
+    """The response of one stream. What sends a piece says whether the client is still there."""
 
     def __init__(self, turn: UnderWay, want: Wanted, send: Send) -> None:
         self._turn = turn

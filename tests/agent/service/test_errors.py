@@ -33,6 +33,8 @@ KEYS: KeyEntries = {
     "elsewhere": {"agents": ["other"]},
 }
 
+KEY = "idempotency-key"
+
 
 def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
@@ -162,6 +164,30 @@ async def test_what_was_paid_is_not_asked_again(tmp_path: Path, stream: bool) ->
         assert failed.response.headers["x-should-retry"] == "false"
         assert int(failed.response.headers["retry-after"]) > 0
         assert len(desk.model.asked) == len(desk.turns()) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_goes_on_elsewhere_is_not_asked_twice(tmp_path: Path, stream: bool) -> None:
+    """Without a key, asking again would be a second turn; with one it waits for the first."""
+    async with serving(tmp_path) as desk:
+        gates = [desk.model.gate(), desk.model.gate()]
+        asking = [asyncio.create_task(desk.ask(headers=headers, stream=stream)) for headers in (None, {KEY: "1"})]
+        for gate in gates:
+            await gate.arrived()
+        await desk.app.hand_back()
+        plain, keyed = await asyncio.gather(*asking)
+        for gate in gates:
+            gate.release()
+    for failed in (plain, keyed):
+        assert (failed.status, failed.error["code"]) == (503, "draining")
+        assert int(failed.headers["retry-after"]) > 0
+    turns = {str(turn["conversation"]): turn for turn in desk.turns()}
+    assert len(turns) == 2
+    mine = turns[plain.headers["x-conversation-id"]]
+    assert plain.headers["x-should-retry"] == "false"
+    assert f"GET /v1/turns/{mine['id']}" in plain.error["message"]
+    assert plain.headers["x-trace-id"] in str(mine["traceparent"])
+    assert "x-should-retry" not in keyed.headers
 
 
 @pytest.mark.parametrize("stream", [False, True])
