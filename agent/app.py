@@ -135,6 +135,11 @@ class App:
         """Goes on with every queued turn that this process can run; what they came to."""
         return await self._resuming.resume(emit)
 
+    @property
+    def leaving(self) -> bool:
+        """This process ends, or was declared dead: it begins no more turns."""
+        return self._under_way.leaving
+
     async def hand_back(self) -> None:
         """Stops what runs without ending it: once this process has left, another one may go on with it."""
         await self._under_way.hand_back()

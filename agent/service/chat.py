@@ -52,9 +52,12 @@ class Chat:
             except TurnKnown as error:
                 known = error
             assert want.asked.key
+            if turn.left:
+                raise known  # nobody waits for it
             turn.joined = True
             turn.so_far.turn = None  # the one that it would have been is none
-            return await join(self._service.app.services.store, known, want.asked.key)
+            app = self._service.app
+            return await join(app, known, want.asked.key, app.agents[want.agent].bounds.deadline_seconds)
 
     async def _ask(self, want: Wanted, turn: UnderWay) -> Answered:
         result = await self._service.app.run(

@@ -55,3 +55,11 @@ def handed_back() -> ApiError:
         "waits for its answer.",
         _AGAIN,
     )
+
+
+def still_open() -> ApiError:
+    return unavailable(
+        "turn_waiting",
+        "The turn of this Idempotency-Key has not ended yet; the same request again waits for it.",
+        _AGAIN,
+    )

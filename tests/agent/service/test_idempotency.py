@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,36 @@ async def test_a_client_that_was_cut_off_gets_its_answer(desk: Desk, stream: boo
     assert text_of(said) == books.said(turn) if stream else str(turn["id"]) in said
     assert len(desk.model.asked) == 1
     await until(lambda: not desk.service.kept)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_has_joined_is_told_that_the_process_ends(desk: Desk, stream: bool) -> None:
+    gate = desk.model.gate()
+    first = asyncio.create_task(read(desk, stream))
+    await gate.arrived()
+    first.cancel()
+    await until(lambda: desk.service.kept)
+    retry = asyncio.create_task(read(desk, stream))
+    await until(lambda: desk.service.places.taken == 2)
+    await desk.app.hand_back()
+    assert '"code":"draining"' in await retry
+    gate.release()
+
+
+async def test_a_turn_that_nobody_runs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    """It may wait for a process that has its agent and its prompt version."""
+    async with serving(tmp_path, bounds={"deadline_seconds": 0.5}) as desk:
+        gate = desk.model.gate()
+        first = asyncio.create_task(desk.ask(headers=ONCE))
+        await gate.arrived()
+        with closing(sqlite3.connect(desk.store)) as connection, connection:
+            connection.execute("UPDATE turn SET state = 'queued', owner = NULL, epoch = epoch + 1, due_at = 1 << 60")
+        await first
+        retry = await desk.ask(headers=ONCE)
+        assert (retry.status, retry.error["code"]) == (503, "turn_waiting")
+        assert int(retry.headers["retry-after"]) > 0
+        assert desk.service.places.taken == 0
+        gate.release()
 
 
 @pytest.mark.parametrize("stream", [False, True])
