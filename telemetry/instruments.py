@@ -153,7 +153,7 @@ _OPERATION = (
 _SERVICE = (
     _seconds(
         n.HTTP_DURATION,
-        (n.HTTP_METHOD, n.HTTP_ROUTE, n.HTTP_STATUS),
+        (n.HTTP_METHOD, n.URL_SCHEME, n.HTTP_ROUTE, n.HTTP_STATUS, n.ERROR_TYPE),
         "Duration of a request to the service, up to the end of its answer.",
         _HTTP_SECONDS,
     ),

@@ -42,6 +42,7 @@ _KINDS = {
     "too_many",
     "repeated",
     "empty_reply",
+    "client_disconnected",
 }
 _PROVIDER_CODES = {
     "rate_limit_exceeded",

@@ -145,11 +145,14 @@ class Metrics(Collector):
     def dropped(self, signal: Signal, reason: DropReason, items: int) -> None:
         self._dropped[signal, reason].inc(items)
 
-    def http_request(self, method: str, route: str | None, status: int | None, duration: float) -> None:
+    def http_request(
+        self, method: str, scheme: str, route: str | None, status: int | None, error_type: str | None, duration: float
+    ) -> None:
         """A request to the service ended after `duration` seconds. `route` is a template of the program's own, None
         where none was found; `status` None where nothing was sent."""
         known = method if method in HTTP_METHODS else OTHER_ERROR
-        self._http_duration[known, route or "", "" if status is None else str(status)].observe(duration)
+        sent = "" if status is None else str(status)
+        self._http_duration[known, scheme, route or "", sent, self._known.error(error_type)].observe(duration)
 
     # --- how it is counted ---------------------------------------------------------------------------------------
 

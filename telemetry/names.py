@@ -97,6 +97,7 @@ HTTP_METHOD: Final = "http.request.method"
 HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
 HTTP_DURATION: Final = "http.server.request.duration"
+URL_SCHEME: Final = "url.scheme"
 
 # --- events ------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ from agent.service.wanted import Wanted, wanted
 
 
 class Chat:
-    """The endpoint, an ASGI application. The identity of whoever asks is in the scope's state."""
+    """The endpoint, an ASGI application. The identity of whoever asks is in the scope's state; the status of an error
+    for which the response's own came too late is put there."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -37,7 +38,8 @@ class Chat:
         try:
             async with turn.watching(receive):
                 if want.stream:
-                    await stream(turn, want, send)
+                    late = await stream(turn, want, send)
+                    scope["state"]["late_status"] = late.status if late else None
                 else:
                     await _whole(turn, want, scope, receive, send)
         finally:

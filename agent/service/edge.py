@@ -84,7 +84,8 @@ class Edge:
         found: Any = scope.get("route")
         route: str | None = getattr(found, "path", None)
         identity: Any = scope.get("state", {}).get("identity")
-        self._metrics.http_request(scope["method"], route, response.status, seconds)
+        failed = _error_type(scope, response)
+        self._metrics.http_request(scope["method"], scope["scheme"], route, response.status, failed, seconds)
         log.info(
             "%s %s %s %.0f ms key=%s trace=%s",
             scope["method"],  # the parser knows no other methods than HTTP's
@@ -96,11 +97,22 @@ class Edge:
         )
 
 
+def _error_type(scope: Scope, response: _Watched) -> str | None:
+    """Why a request failed for reasons that are not its own, as the conventions have it: a status of 5xx, or what the
+    status of an error would have been that came within a stream. None where it did not fail."""
+    if not response.ended:
+        return "client_disconnected"
+    late: int | None = scope.get("state", {}).get("late_status")
+    status = late or response.status
+    return str(status) if late or (status or 0) >= 500 else None
+
+
 class _Watched:
-    """Remembers the status that was sent."""
+    """Remembers the status that was sent, and whether all was."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self.ended = False
         self.status: int | None = None
         self.trace_id: str | None = None
 
@@ -108,6 +120,8 @@ class _Watched:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.trace_id = Headers(raw=message["headers"]).get("x-trace-id")
+        elif message["type"] == "http.response.body" and not message.get("more_body"):
+            self.ended = True
         await self._send(message)
 
 

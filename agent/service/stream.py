@@ -13,27 +13,27 @@ from agent.service.underway import Silence, UnderWay
 from agent.service.wanted import Wanted
 
 
-async def stream(turn: UnderWay, want: Wanted, send: Send) -> None:
+async def stream(turn: UnderWay, want: Wanted, send: Send) -> ApiError | None:
     """The response begins with the first text, or the first sign of life before it, so that what fails until then has a
-    status of its own: it is raised as `ApiError`. From then on an error is an event, and the end of the stream."""
+    status of its own: it is raised as `ApiError`. From then on an error is an event, and the end of the stream:
+    it is returned."""
     sending = _Sending(turn, want, send)
     async for piece in turn.pieces():
         if not await (sending.keep_alive() if isinstance(piece, Silence) else sending.text(piece)):
-            return
-    if turn.left:
-        return
-    await _end(turn, want, sending)
+            return None
+    return None if turn.left else await _end(turn, want, sending)
 
 
-async def _end(turn: UnderWay, want: Wanted, sending: _Sending) -> None:
+async def _end(turn: UnderWay, want: Wanted, sending: _Sending) -> ApiError | None:
     try:
         answered = await ended(turn, want)
     except ApiError as error:
         if not sending.begun:
             raise
         await sending.error(error)
-        return
+        return error
     await sending.end(answered)
+    return None
 
 
 class _Sending:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from agent.offline.faults import Fault
 from tests.support.app import metric
 from tests.support.serving import Desk, serving
 from tests.support.until import until
@@ -16,15 +19,17 @@ from tests.support.until import until
 COUNT = "http_server_request_duration_seconds_count"
 
 
-def counted(desk: Desk) -> dict[tuple[str, str, str], float]:
-    """Method, route and status of each series to how many requests it has."""
-    names = ("http_request_method", "http_route", "http_response_status_code")
-    return {
-        (sample.labels[names[0]], sample.labels[names[1]], sample.labels[names[2]]): sample.value
-        for family in desk.app.services.telemetry.registry.collect()
-        for sample in family.samples
-        if sample.name == COUNT
-    }
+LABELS = ("http_request_method", "http_route", "http_response_status_code")
+
+
+def counted(desk: Desk, names: Sequence[str] = LABELS) -> dict[tuple[str, ...], int]:
+    """How many requests there were, by these labels."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for family in desk.app.services.telemetry.registry.collect():
+        for sample in family.samples:
+            if sample.name == COUNT:
+                found[tuple(sample.labels[name] for name in names)] += int(sample.value)
+    return found
 
 
 async def test_requests_are_measured_by_route_and_status(tmp_path: Path) -> None:
@@ -75,6 +80,31 @@ async def test_who_has_gone_has_no_status(tmp_path: Path) -> None:
         await until(lambda: counted(desk))
         assert counted(desk) == {("POST", "/v1/chat/completions", ""): 1}
         gate.release()
+
+
+async def test_why_a_request_failed(tmp_path: Path) -> None:
+    """5xx, an error that came when the status was said, and a client that went; what is the client's own fault is no
+    failure here."""
+    async with serving(tmp_path) as desk:
+        desk.model.faults.push(Fault("status", 400), Fault("error_chunk", 3))
+        assert (await desk.ask(stream=True)).status == 503
+        async with desk.asking(stream=True) as response:
+            assert "provider_failed" in await response.text()
+        await desk.ask()
+        await desk.ask(n=2)
+        desk.model.faults.push(Fault("gate", "half@3"))
+        async with desk.asking(stream=True) as response:
+            await response.content.readuntil(b"\n\n")
+        names = ("url_scheme", "http_response_status_code", "error_type")
+        await until(lambda: sum(counted(desk, names).values()) == 5)
+        assert counted(desk, names) == {
+            ("http", "503", "503"): 1,
+            ("http", "200", "503"): 1,
+            ("http", "200", ""): 1,
+            ("http", "400", ""): 1,
+            ("http", "200", "client_disconnected"): 1,
+        }
+        desk.model.gates.named("half").release()
 
 
 async def test_a_line_for_each_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

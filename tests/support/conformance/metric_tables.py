@@ -108,8 +108,8 @@ HTTP_METRICS = {
     "http.server.request.duration": Instrument(
         "histogram",
         "s",
-        frozenset({"http.request.method"}),
-        frozenset({"http.route", "http.response.status_code"}),
+        frozenset({"http.request.method", "url.scheme"}),
+        frozenset({"http.route", "http.response.status_code"}) | _ERROR,
         HTTP_SECONDS,
     )
 }
