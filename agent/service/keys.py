@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 import secrets
 import time
 from dataclasses import replace
@@ -25,6 +26,7 @@ LOOK = 1.0
 """Seconds between two looks at the file."""
 
 _PREFIX = "agk_"
+_ITEM = re.compile(r"^( *)- ", re.MULTILINE)
 
 
 def load(folder: Path) -> KeysFile:
@@ -72,21 +74,45 @@ def new_key() -> tuple[str, str]:
 
 def enter_new(folder: Path, name: str, tenant: str) -> str:
     """Makes a key, adds its digest to the file, and returns it: it is kept nowhere. Raises pydantic's `ValidationError`
-    for names that may not be, and OSError."""
+    for names that may not be, `ConfigError` where the file is wrong or can't be added to, and OSError."""
     key, sha256 = new_key()
-    KeyConfig(name=name, sha256=sha256, tenant=tenant)
+    entry = KeyConfig(name=name, sha256=sha256, tenant=tenant)
     path = folder / FILE
+    before = load(folder).keys
     text = path.read_text() if path.exists() else ""
-    if not load(folder).keys:  # there may be an empty list, or comments
+    if not before:  # there may be an empty list, or comments
         text = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#")) + "keys:\n"
     if not text.endswith("\n"):
         text += "\n"
-    # Quoted: `42`, `null` and `1e5` may be names.
-    text += f'  - name: "{name}"\n    sha256: "{sha256}"\n    tenant: "{tenant}"\n'
+    text += _written(entry, _indent(text))
+    _require_added(path, text, (*before, entry))
     draft = path.with_name(f".{FILE}.{os.getpid()}")
     draft.write_text(text)
     draft.replace(path)
     return key
+
+
+def _indent(text: str) -> str:
+    """That of the list in the file."""
+    found = _ITEM.search(text)
+    return found[1] if found else "  "
+
+
+def _written(entry: KeyConfig, indent: str) -> str:
+    """Quoted: `42`, `null` and `1e5` may be names."""
+    lines = (f'- name: "{entry.name}"', f'  sha256: "{entry.sha256}"', f'  tenant: "{entry.tenant}"')
+    return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def _require_added(path: Path, text: str, keys: tuple[KeyConfig, ...]) -> None:
+    """Raises `ConfigError` where the text is not the file of these keys: it is not written as a list of blocks."""
+    try:
+        added = validate(KeysFile, parse(str(path), text)).keys == keys
+    except ConfigError:
+        added = False
+    if not added:
+        wanted = "a list whose items begin with `- ` and which ends the file, to add a key to it"
+        raise ConfigError((Problem(str(path), None, None, "keys", "written in another way", wanted),))
 
 
 def digest(key: str) -> str:
@@ -124,14 +150,16 @@ class Keys:
         if stamp == self._stamp:
             return
         self._stamp = stamp
-        if stamp is None:
-            log.error("%s: it is gone; the keys stay as they were: to revoke them all, write `keys: []`", FILE)
-            return
         try:
-            self._keys = load(self._folder).keys
-            log.info("%s: %d keys are in force", FILE, len(self._keys))
+            found = read(self._folder)
         except ConfigError as error:
             log.error("%s: the keys stay as they were: %s", FILE, error)
+            return
+        if found is None:  # gone, or emptied by who is about to write it
+            log.error("%s: nothing is there; the keys stay as they were: to revoke them all, write `keys: []`", FILE)
+            return
+        self._keys = found.value.keys
+        log.info("%s: %d keys are in force", FILE, len(self._keys))
 
     def _look(self) -> tuple[int, int, int] | None:
         try:

@@ -29,6 +29,31 @@ def test_a_new_key_works(agent: Agent, config: Path, name: str, before: str | No
     assert ("# who may ask" in file.read_text()) == ("#" in (before or ""))
 
 
+DIGEST = "0" * 64
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        f"keys:\n- name: old\n  sha256: '{DIGEST}'\n  tenant: acme\n",
+        f"keys:\n    - {{name: old, sha256: '{DIGEST}', tenant: acme}}",
+        f"keys:\n  -\n    name: old\n    sha256: '{DIGEST}'\n    tenant: acme\n    agents:\n      - desk\n",
+        f"keys: [{{name: old, sha256: '{DIGEST}', tenant: acme}}]\n",
+    ],
+)
+def test_a_list_in_another_style_gets_it_or_stays(agent: Agent, config: Path, style: str) -> None:
+    (config / "keys.yaml").write_text(style)
+    made = agent("keys", "new", "second")
+    if made.code:
+        assert (made.code, made.out) == (2, "")
+        assert "to add a key" in made.err
+        assert (config / "keys.yaml").read_text() == style
+    else:
+        assert Keys(config).find(made.out.strip())
+    assert load(config).keys[0].name == "old"
+    assert ("[" in style or "-\n" in style) == bool(made.code)
+
+
 def test_a_name_is_taken_once(agent: Agent, config: Path) -> None:
     agent("keys", "new", "intranet")
     again = agent("keys", "new", "intranet")
