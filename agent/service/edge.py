@@ -71,7 +71,11 @@ class Edge:
             return
         host = _HOST.fullmatch(headers.get("host", ""))
         if host is None or host["name"].lower() not in self._hosts:
-            raise ApiError(403, "unknown_host", "Without keys this service answers on loopback names only.")
+            raise ApiError(
+                403,
+                "unknown_host",
+                "Without keys this service answers to localhost only: agent keys new NAME makes one.",
+            )
 
     async def _tell(self, error: ApiError, scope: Scope, receive: Receive, response: _Watched) -> None:
         if response.status is not None:
