@@ -45,7 +45,10 @@ def _of_caller(error: CallerError) -> ApiError:
 
 
 def draining() -> ApiError:
-    return unavailable("draining", "This process is ending and begins no more turns; try again.", _AGAIN)
+    """Whoever asks again on the same connection would come to the same process."""
+    error = unavailable("draining", "This process is ending and begins no more turns; try again.", _AGAIN)
+    error.headers = {**error.headers, "connection": "close"}
+    return error
 
 
 def handed_back() -> ApiError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,9 @@ STARTING = 60.0
 
 ENDS_WITHIN = 12.0
 """Seconds that a worker gets beyond its turns' time: for connections, the last telemetry, the store."""
+
+REPLACED = signal.SIGUSR1
+"""Asks a worker that serves to end because there is another one in its place: it takes no more connections."""
 
 
 @dataclass(slots=True)
@@ -79,12 +83,12 @@ class Process:
             os.close(self.ready)
             self.ready = None
 
-    def end(self) -> None:
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Asks it to end. Asked again, it ends at once."""
         if self.killed_at is None:
             self.killed_at = time.monotonic() + (self.drain_seconds or 0.0) + ENDS_WITHIN
         if self.exit_code is None:
-            self.popen.terminate()
+            self.popen.send_signal(number)
 
     def kill_if_late(self) -> None:
         if self.killed_at is not None and time.monotonic() > self.killed_at and self.exit_code is None:

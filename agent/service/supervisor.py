@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from agent.service.plan import Plan
-from agent.service.process import Process
+from agent.service.process import REPLACED, Process
 
 log = logging.getLogger(__name__)
 
@@ -155,13 +155,13 @@ class Supervisor:
                     log.error("worker %d can't be replaced: it and those after it stay as they are", seat.index)
                 self._dismiss(successor)
                 return
-            self._dismiss(seat.process)
+            self._dismiss(seat.process, REPLACED)
             seat.process, seat.due, seat.deaths = successor, None, 0
             log.info("worker %d was replaced", seat.index)
 
-    def _dismiss(self, process: Process | None) -> None:
+    def _dismiss(self, process: Process | None, number: signal.Signals = signal.SIGTERM) -> None:
         if process:
-            process.end()
+            process.end(number)
             self._leaving.append(process)
 
     def _end_all(self) -> None:

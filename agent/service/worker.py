@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from agent.service.app import build
 from agent.service.auth import Doorkeeper
-from agent.service.http import listening
+from agent.service.http import Door, listening
 from agent.service.keys import Keys
 from agent.service.options import load_options
 from agent.service.places import Places
 from agent.service.plan import Plan
+from agent.service.process import REPLACED
 from agent.service.service import Service
 from telemetry.scrape import serve_metrics_on
 
@@ -41,7 +42,8 @@ async def serve(plan: Plan, app: App, asked_to_end: Callable[[], bool]) -> int:
     doorkeeper = Doorkeeper(keys, open_door=plan.loopback)
     service = Service(app, options, doorkeeper, Places(options.turns, options.waiting))
     api = build(service, has_keys=bool(keys))
-    async with _scraped(plan, app), listening(api, socket.socket(fileno=plan.socket_fd)):
+    async with _scraped(plan, app), listening(api, socket.socket(fileno=plan.socket_fd)) as door:
+        asyncio.get_running_loop().add_signal_handler(REPLACED, _replaced, door)
         os.write(plan.ready_fd, f"{options.drain_seconds}\n".encode())
         os.close(plan.ready_fd)
         await _until_the_end(app, asked_to_end)
@@ -53,6 +55,12 @@ def _orphaned(life_fd: int) -> None:
     """The supervisor has gone: nobody would start this worker again, or end it."""
     asyncio.get_running_loop().remove_reader(life_fd)
     log.error("the supervisor has gone: this worker ends")
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _replaced(door: Door) -> None:
+    """Another worker takes what comes from now on: nobody is to hear of this one's end."""
+    door.close()
     signal.raise_signal(signal.SIGTERM)
 
 

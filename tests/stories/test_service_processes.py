@@ -40,6 +40,28 @@ async def test_a_new_configuration_comes_into_force_and_nobody_notices(tmp_path:
         assert len(serving.workers) == 2
 
 
+async def test_a_worker_that_was_replaced_takes_nobody_in(tmp_path: Path, processes: Processes) -> None:
+    """For as long as it has turns under way; who is connected to it without a request comes to its successor."""
+    with OfflineModel.in_thread() as model:
+        gate = model.gate()
+        serving = serve(processes, tmp_path, model)
+        [replaced] = serving.workers
+        async with session() as http, aiohttp.ClientSession() as connected:
+            under_way = Client(serving.root, "k1")
+            asking = asyncio.create_task(under_way.try_once(http))
+            await asyncio.to_thread(gate.wait_arrived)
+            assert (await status_of(connected, serving.root, "/readyz"))[0] == 200
+            serving.hang_up()
+            await until(lambda: said(serving, "ending: 1 turns") == 1)
+            for _ in range(20):
+                assert await status_of(http, serving.root, "/readyz") == (200, {"status": "ready"})
+                assert await status_of(connected, serving.root, "/readyz") == (200, {"status": "ready"})
+            assert replaced in serving.workers
+            gate.release()
+            assert await asking
+        await until(lambda: replaced not in serving.workers)
+
+
 async def test_a_bad_configuration_changes_nothing(tmp_path: Path, processes: Processes) -> None:
     with OfflineModel.in_thread() as model:
         serving = serve(processes, tmp_path, model, "--workers", "2")

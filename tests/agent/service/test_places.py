@@ -42,5 +42,6 @@ async def test_draining(tmp_path: Path) -> None:
         assert (await first).status == 200
         for refused in (third, await second):
             assert (refused.status, refused.error["code"]) == (503, "draining")
+            assert refused.headers["connection"] == "close"  # who asks again there would hear the same
             assert int(refused.headers["retry-after"]) > 0
         assert len(desk.turns()) == 1
