@@ -144,6 +144,17 @@ async def test_wrong_keys_are_answered_ever_later(tmp_path: Path, monkeypatch: p
     assert waits[-1] == 0.1
 
 
+async def test_wrong_keys_from_everywhere_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_FIRST_WAIT", 0)
+    monkeypatch.setattr(auth, "_REMEMBERED", 3)
+    write_keys(tmp_path, KEYS)
+    door = Doorkeeper(Keys(tmp_path), open_door=False)
+    for address in "abcde":
+        with pytest.raises(ApiError):
+            await door.let_in(Headers(bearer("wrong")), address)
+    assert [door.failures(address) for address in "abcde"] == [0, 0, 1, 1, 1]
+
+
 async def test_a_key_is_revoked_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

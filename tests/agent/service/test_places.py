@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from agent.service.shapes import ServiceFile
 from tests.support.serving import serving
 from tests.support.until import until
@@ -45,3 +47,13 @@ async def test_draining(tmp_path: Path) -> None:
             assert refused.headers["connection"] == "close"  # who asks again there would hear the same
             assert int(refused.headers["retry-after"]) > 0
         assert len(desk.turns()) == 1
+
+
+async def test_who_may_be_taken_for_dead_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lease may be over: no call would leave it."""
+    async with serving(tmp_path) as desk:
+        pulse = desk.app.services.pulse
+        monkeypatch.setattr(pulse, "_good_until", 0.0)
+        refused = await desk.get("/readyz")
+        assert (refused.status, refused.body["status"]) == (503, "the store was not reached in time")
+        assert (await desk.get("/healthz")).status == 200
