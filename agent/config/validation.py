@@ -105,4 +105,5 @@ def _fields_at(annotation: object, path: KeyPath) -> list[str]:
         return list(fields or ())
     if fields is not None:
         return _fields_at(fields[str(path[0])].annotation, path[1:])
-    return _fields_at(get_args(annotation)[-1], path[1:])
+    items = [argument for argument in get_args(annotation) if argument is not Ellipsis]
+    return _fields_at(items[-1], path[1:])

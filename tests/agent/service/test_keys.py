@@ -33,6 +33,20 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert (key.requests_per_minute, key.concurrency) == (60, 4)
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("concurency", "`concurrency`"),
+        ("zzz", "one of agents, concurrency, name, requests_per_minute, sha256, tenant, user_header"),
+    ],
+)
+def test_an_unknown_key_is_told_which_there_are(tmp_path: Path, key: str, expected: str) -> None:
+    (tmp_path / "keys.yaml").write_text(GOOD.replace("concurrency", key))
+    with pytest.raises(ConfigError) as wrong:
+        load(tmp_path)
+    assert [problem.expected for problem in wrong.value.problems] == [expected]
+
+
 def test_no_file_is_no_keys(tmp_path: Path) -> None:
     assert load(tmp_path).keys == ()
     assert not Keys(tmp_path)
