@@ -84,9 +84,20 @@ async def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> T
         version = config.newest_prompt(config.agents.agents[agent.name].prompt)
         pin = Pin(version.name, str(version.version), version.digest)
         return _turn(agent, asked, str(uuid_utils.uuid7()), 0, pin, ())
-    conversation_id = _unicode(asked.conversation)
+    found, pin = await earlier(agent, store, asked.conversation, asked.caller)
+
+    def said(tx: Tx) -> Turn:
+        messages = history(tx, found.id)
+        return _turn(agent, asked, found.id, found.turns, pin, messages)
+
+    return await store.read(said)
+
+
+async def earlier(agent: Agent, store: Store, conversation: str, caller: Caller) -> tuple[Conversation, Pin]:
+    """The conversation that the caller wants to go on with, and its prompt. Raises `CallerError`."""
+    conversation_id = _unicode(conversation)
     found = await store.read(lambda tx: conversations.read(tx, conversation_id))
-    if found is None or found.erased_at or not _may_go_on(found, asked.caller):
+    if found is None or found.erased_at or not _may_go_on(found, caller):
         raise NoSuchConversation(f"no conversation {conversation_id}")
     if found.agent != agent.name:
         raise NoSuchConversation(f"conversation {conversation_id} is with agent {found.agent}, not {agent.name}")
@@ -96,12 +107,7 @@ async def opening(config: Config, agent: Agent, store: Store, asked: Asked) -> T
             f"conversation {conversation_id} began with prompt {pin.name}@{pin.version} as it was then "
             f"(digest {pin.digest[:12]}…); that text is gone: put it back, and new text into a new version"
         )
-
-    def said(tx: Tx) -> Turn:
-        messages = history(tx, conversation_id)
-        return _turn(agent, asked, conversation_id, found.turns, pin, messages)
-
-    return await store.read(said)
+    return found, pin
 
 
 def _may_go_on(found: Conversation, caller: Caller) -> bool:

@@ -59,7 +59,7 @@ def chat(
         with Lines() as lines:
             async with opened(settings, metrics_port=metrics_port, take_over=True) as app:
                 talk = Chat(app, named_agent(app, agent), Caller(user=user), conversation, not no_stream, as_json)
-                talk.begin()
+                await talk.begin()
                 await talk.run(lines, signals)
                 await talk.end()
         return 0 if lines.typed or all(result.outcome == "answered" for result in talk.ended) else 1
@@ -80,9 +80,15 @@ class Chat:
         self.ended: list[TurnResult] = []
         self.labelled = as_json
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
+        """Raises `CallerError` where the conversation can't be gone on with: nobody should write a question first."""
+        from agent.opening import earlier
+
+        agent = self.agent or self.app.config.agents.default
+        if self.conversation is not None:
+            await earlier(self.app.agents[agent], self.app.services.store, self.conversation, self.caller)
         if self.app.stand_in:
-            self._label(self.agent or self.app.config.agents.default)
+            self._label(agent)
 
     def _label(self, agent: str) -> None:
         if not self.labelled:

@@ -111,6 +111,12 @@ def test_ctrl_c_at_the_prompt_says_how_to_go_on(terminal: Terminal) -> None:
     assert terminal.end() == 130
 
 
+def test_a_conversation_that_is_not_there_is_told_before_the_first_question(processes: Processes) -> None:
+    chatting = processes.agent("chat", "--conversation", "nowhere", "--json")
+    assert chatting.wait() == 2
+    assert json.loads(chatting.stdout)["error"]["message"] == "no conversation nowhere"
+
+
 def test_a_busy_conversation_ends_what_is_piped_in(processes: Processes, server: OfflineModel, agent: Agent) -> None:
     conversation = str(agent("ask", QUESTION, "--json").document["conversation_id"])
     gate = server.gate()
