@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
+from agent.config.chains import chain
 from agent.service.app import build
 from agent.service.auth import Doorkeeper
 from agent.service.http import Door, listening
@@ -42,6 +43,7 @@ async def serve(plan: Plan, app: App, asked_to_end: Callable[[], bool]) -> int:
     doorkeeper = Doorkeeper(keys, open_door=plan.loopback)
     service = Service(app, options, doorkeeper, Places(options.turns, options.waiting))
     api = build(service, has_keys=bool(keys))
+    _label(app)
     async with _scraped(plan, app), listening(api, socket.socket(fileno=plan.socket_fd)) as door:
         asyncio.get_running_loop().add_signal_handler(REPLACED, _replaced, door)
         os.write(plan.ready_fd, f"{options.drain_seconds}\n".encode())
@@ -49,6 +51,18 @@ async def serve(plan: Plan, app: App, asked_to_end: Callable[[], bool]) -> int:
         await _until_the_end(app, asked_to_end)
         await _drain(service)
     return DECLARED_DEAD if app.declared_dead.is_set() else 0
+
+
+def _label(app: App) -> None:
+    """So that nobody takes the stand-in for a model: its answers look like one's."""
+    if not app.stand_in:
+        return
+    for name, agent in app.config.agents.agents.items():
+        if chain(app.config.models, agent, app.settings.env) == (app.config.models.stand_in,):
+            first = agent.models[0]
+            key = app.config.models.models[first].api_key_env
+            instead = f"; set {key} to ask {first}" if key else ""
+            log.warning("agent %s: the offline stand-in answers, not a real model%s", name, instead)
 
 
 def _orphaned(life_fd: int) -> None:

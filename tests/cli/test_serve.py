@@ -127,6 +127,20 @@ def test_a_key_variable_is_missing(config: Path, processes: Processes) -> None:
     assert "SOME_KEY" in refused(processes, *NOWHERE)
 
 
+def test_the_stand_in_is_labelled(tmp_path: Path, processes: Processes) -> None:
+    """Its answers look like a model's: whoever forgot the key must not find out from them."""
+    env = {"AGENT_CONFIG": "config", "AGENT_STORE": f"sqlite:///{tmp_path / 'store.db'}", "OPENAI_API_KEY": ""}
+    process = processes.agent("serve", *NOWHERE, "--metrics-targets", str(tmp_path / "targets.json"), env=env)
+    process.wait_for_line("serving at", "stderr", 60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    [said] = [json.loads(line) for line in process.stderr.splitlines() if line.startswith("{")]
+    assert said["level"] == "warning"
+    assert said["message"] == (
+        "agent helpdesk: the offline stand-in answers, not a real model; set OPENAI_API_KEY to ask gpt-6-luna"
+    )
+
+
 def test_the_store_is_newer(config: Path, tmp_path: Path, processes: Processes, server: OfflineModel) -> None:
     serving = serve(processes, tmp_path, server)
     serving.process.send_signal(signal.SIGTERM)
