@@ -11,7 +11,7 @@ import uuid_utils
 from agent.conversing import Conversing
 from agent.models.estimate import about
 from agent.models.input_bound import tightened
-from agent.models.protocol import CallFailed, Draft, Request
+from agent.models.protocol import CallFailed, Draft, NoRoom, Request
 from agent.money.account import Price
 from agent.runtime import Agent, Target
 from agent.turn import Ask, Turn
@@ -77,8 +77,11 @@ async def _room(target: Target, draft: Draft, bound: int) -> int:
     tokens = min(bound, await asyncio.to_thread(about, draft.head.decode()))
     room = config.context_window - tokens
     if room < config.minimal_answer:
-        said = f"about {tokens:,} tokens of a window of {config.context_window:,}"
-        raise CallFailed("context_overflow", "context_full", said, billed="no")
+        said = (
+            f"about {tokens:,} tokens leave no room for an answer in the window of {config.context_window:,}; "
+            "say less, or begin a new conversation"
+        )
+        raise NoRoom("context_overflow", "context_full", said, billed="no")
     return room
 
 

@@ -151,6 +151,13 @@ class CallFailed(Exception):
         return f"{self.kind}: {self.error_type}"
 
 
+class NoRoom(CallFailed):
+    """The model was not asked: the conversation leaves no room for an answer. `message` has the numbers, no content."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class Model(Protocol):
     """One model of `models.yaml` at its endpoint."""
 

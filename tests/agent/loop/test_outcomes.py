@@ -213,6 +213,10 @@ class TestContextFull:
         async with running_app(tmp_path, server, model=model) as app:
             result = await asked(app, "Please help me. " * 1000)
             assert (result.outcome, result.cost_nano_usd) == ("context_full", 0)
+            assert result.reason == (
+                "small: about 4,153 tokens leave no room for an answer in the window of 2,000; "
+                "say less, or begin a new conversation"
+            )
         assert server.log.count() == 0
 
     @pytest.mark.usefixtures("no_encoding")
