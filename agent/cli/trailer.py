@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from agent.cli.terminal import safe, seconds, tokens, usd
@@ -59,6 +59,8 @@ def _rows(app: App, result: TurnResult, budgets: Sequence[Standing]) -> list[tup
     rows = [("outcome", f"{result.outcome} in {seconds(int(result.seconds * 1e6))}")]
     if result.reason:
         rows.append(("reason", result.reason))
+    if result.outcome == "provider_failed":
+        rows += [("asked", where) for where in _asked(app, result)]
     rows.append(("cost", f"{usd(result.cost_nano_usd)} for {counted}"))
     rows += [(f"budget {each.name}", _left(each)) for each in budgets]
     return [
@@ -69,6 +71,18 @@ def _rows(app: App, result: TurnResult, budgets: Sequence[Standing]) -> list[tup
         ("turn", result.turn_id),
         ("conversation", result.conversation_id),
     ]
+
+
+def _asked(app: App, result: TurnResult) -> Iterator[str]:
+    """The models of the chain, and where a request to each goes: a wrong base URL is seen there."""
+    from agent.config.base_urls import OVERRIDE, effective_base_url
+    from agent.config.chains import chain
+
+    config, env = app.config.models, app.settings.env
+    for name in chain(config, app.config.agents.agents[result.agent], env):
+        if name != config.stand_in:
+            url = effective_base_url(config.models[name], env)
+            yield f"{name} at {url} ({'models.yaml' if url == config.models[name].base_url else OVERRIDE})"
 
 
 def _left(budget: Standing) -> str:

@@ -88,6 +88,27 @@ def test_no_answer_is_exit_code_1_and_says_why(agent: Agent, server: OfflineMode
     assert "auth" in ran.out
 
 
+def test_where_nobody_answered_it_says_whom_it_asked(agent: Agent, config: Path) -> None:
+    """A wrong base URL is the first thing to get wrong."""
+    models = json.loads((config / "models.yaml").read_text())
+    nobody = models["models"]["small"]["base_url"] = "http://127.0.0.1:1/v1"
+    (config / "models.yaml").write_text(json.dumps(models))
+    ran = agent("ask", QUESTION)
+    assert ran.code == 1
+    assert f"asked              small at {nobody} (models.yaml)\n" in ran.out
+
+
+def test_where_the_environment_leads_nowhere_it_says_so(
+    agent: Agent, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = json.loads((config / "models.yaml").read_text())
+    models["models"]["small"]["api_key_env"] = "OPENAI_API_KEY"
+    (config / "models.yaml").write_text(json.dumps(models))
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:2/v1")
+    assert "small at http://127.0.0.1:2/v1 (OPENAI_BASE_URL)" in agent("ask", QUESTION).out
+
+
 def test_a_refusal_says_limit_charged_held_asked(agent: Agent, config: Path, server: OfflineModel) -> None:
     write_config(config, server.base_url, budgets={"everything": "0.000001"})
     ran = agent("ask", QUESTION, "--json")
