@@ -35,7 +35,8 @@ def from_env(config: Path, env: Mapping[str, str]) -> Settings:
     parts = urlsplit(url)
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if parts.scheme != "sqlite" or parts.netloc:
-        raise _problem(parts.scheme + ":…", "sqlite:///PATH, with ?synchronous= and ?lease= as options")
+        found = f"{parts.scheme}:…" if parts.scheme else "a path"
+        raise _problem(found, "sqlite:///PATH, with ?synchronous= and ?lease= as options")
     if unknown := options.keys() - {"synchronous", "lease"}:
         raise _problem(f"the option {', '.join(sorted(unknown))}", "synchronous or lease")
     return Settings(config, env, _store(parts.path), _synchronous(options), _lease(options))

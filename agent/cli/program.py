@@ -70,13 +70,15 @@ def options(
 
 
 def _hint(arguments: Sequence[str], message: str) -> str:
-    """What goes wrong with questions that a shell has taken apart."""
+    """What goes wrong with the options of all commands, and with questions that a shell has taken apart."""
+    if message in ("No such option: --config", "No such option: --log-level"):
+        return ". Put it before the command"
     if "ask" not in arguments:
         return ""
     if "unexpected extra argument" in message:
-        return ' Put the question in quotes: agent ask "…"'
+        return '. Put the question in quotes: agent ask "…"'
     return (
-        ' Before a question that begins with a dash, put --: agent ask -- "- …"' if "No such option" in message else ""
+        '. Before a question that begins with a dash, put --: agent ask -- "- …"' if "No such option" in message else ""
     )
 
 
