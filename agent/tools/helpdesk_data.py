@@ -123,8 +123,10 @@ def _checked(file: Path, text: str, offset: int, shape: type[_Shape]) -> _Shape:
     try:
         return shape.model_validate(yaml.load(text, yaml.CSafeLoader))
     except yaml.YAMLError as error:
-        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-        raise HelpdeskDataError(file, offset + (mark.line + 1 if mark else 1), "", f"no YAML: {error}") from error
+        mark, problem = None, str(error).partition("\n")[0]
+        if isinstance(error, yaml.MarkedYAMLError):
+            mark, problem = error.problem_mark, error.problem or problem
+        raise HelpdeskDataError(file, offset + (mark.line + 1 if mark else 1), "", f"no YAML: {problem}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         line = offset + _line(yaml.compose(text, yaml.CSafeLoader), first["loc"])

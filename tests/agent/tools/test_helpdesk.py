@@ -92,6 +92,7 @@ USER = "users:\n  - id: U-1\n    name: Ann\n    email: a@example.com\n    depart
         (USER + "    devices:\n      - {model: X1, os: 11, asset_tag: LT-1}\n", 8, "users.0.devices.0.os", "found 11"),
         (USER + USER.removeprefix("users:\n"), 1, "users.1.id", "U-1 is there twice"),
         (USER + "    name: [\n", 8, "", "no YAML"),
+        (USER + "    desk: 4: [\n", 7, "", "no YAML: mapping values are not allowed in this context"),
     ],
 )
 def test_a_wrong_users_file_says_where(tmp_path: Path, text: str, line: int, key: str, reason: str) -> None:
@@ -101,6 +102,7 @@ def test_a_wrong_users_file_says_where(tmp_path: Path, text: str, line: int, key
         load_users(file)
     assert (caught.value.line, caught.value.key) == (line, key)
     assert reason in caught.value.reason
+    assert "\n" not in caught.value.reason
 
 
 ARTICLE = "---\nid: KB-1\ntitle: T\ntags: [t]\n---\n## Symptoms\n- s\n\n## Steps\n1. a\n\n## When to escalate\nx\n"
