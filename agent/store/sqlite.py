@@ -40,7 +40,7 @@ def connect(path: str, *, synchronous: Synchronous = "FULL", read_only: bool = F
         except sqlite3.OperationalError as error:
             # A process that closes the file locks it for a moment.
             if not is_busy(error) or time.monotonic() > until:
-                raise StoreError(f"{path}: {error}") from error
+                raise StoreError(f"{path}: {error}{_remedy(error)}") from error
             time.sleep(_pause())
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{path}: {error}; is this a store of this program?") from error
@@ -59,6 +59,11 @@ def _connect(path: str, synchronous: Synchronous, read_only: bool) -> sqlite3.Co
         connection.close()
         raise
     return connection
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    unwritable = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+    return "; the file and its folder must be writable" if unwritable else ""
 
 
 def is_busy(error: sqlite3.Error) -> bool:

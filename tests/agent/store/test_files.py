@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.store import schema
+from agent.store import schema, sqlite
 from agent.store.errors import NoStore, StoreError, StoreNewer
 from agent.store.reader import reading
 from agent.store.store import Lease, Store
@@ -133,3 +133,9 @@ def test_what_may_not_be_written(processes: Processes, locked: str) -> None:
         process = processes.python("-c", AS_NOBODY, str(path))
         assert str(path) in process.wait_for_line("StoreError: .*")[0]
         path.parent.chmod(0o755)
+
+
+def test_a_file_that_can_not_be_opened_says_what_it_needs(tmp_path: Path) -> None:
+    """SQLite writes beside the file even where it only reads. In a folder that isn't there, root can't either."""
+    with pytest.raises(StoreError, match=r"unable to open database file; the file and its folder must be writable$"):
+        sqlite.connect(str(tmp_path / "nowhere/store.db"), read_only=True)
