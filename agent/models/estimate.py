@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 
 NAME = "o200k_base"
+_PIECE = 10_000
+"""Characters that are encoded at once: a long run of white space overflows tiktoken's stack, and the time for a long
+word grows with its square."""
+
 _SOURCE = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
 """tiktoken names a cached file by the SHA-1 of the address it came from."""
 
@@ -26,7 +30,10 @@ _SOURCE = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tikto
 def count(text: str) -> int:
     """Tokens of `text` in o200k_base, or its bytes. The first call takes half a second where the encoding is there."""
     encoding = _encoding()
-    return len(text.encode(errors="replace")) if encoding is None else len(encoding.encode_ordinary(text))
+    if encoding is None:
+        return len(text.encode(errors="replace"))
+    pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
+    return sum(len(encoding.encode_ordinary(piece)) for piece in pieces)
 
 
 _BYTES_A_TOKEN = 4
