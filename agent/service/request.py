@@ -59,7 +59,7 @@ class ClientMessage(_Shape):
     """One message of the client's. What is beside role and content is not used."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Part] | None = None
+    content: str | Annotated[list[Part], Field(fail_fast=True)] | None = None
 
 
 class StreamOptions(_Shape):
@@ -73,10 +73,11 @@ class Metadata(_Shape):
 
 
 class ChatRequest(_Shape):
-    """What is taken from a request."""
+    """What is taken from a request. Lists are read up to what is first wrong: errors take much more time and memory
+    than the body that they are of."""
 
     model: Annotated[str, Field(min_length=1, max_length=256, description="The name of an agent.")]
-    messages: Annotated[list[ClientMessage], Field(min_length=1, max_length=10_000)]
+    messages: Annotated[list[ClientMessage], Field(min_length=1, max_length=10_000, fail_fast=True)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None

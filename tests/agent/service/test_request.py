@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from agent.service.request import REFUSED
+from agent.service.request import REFUSED, ChatRequest
 from agent.types import Json
 from tests.support.serving import Desk, serving
 
@@ -119,6 +120,15 @@ async def test_what_is_wrong_is_named(desk: Desk, body: dict[str, Json], param: 
     refused = await desk.ask(more=body)
     assert (refused.status, refused.error["param"]) == (400, param), refused.body
     assert desk.turns() == []
+
+
+@pytest.mark.parametrize(
+    "messages", [[{}] * 9999, [{"role": "user", "content": [1] * 9999}], [{"content": [1]}] * 9999]
+)
+def test_what_is_wrong_many_times_is_found_once(messages: list[Json]) -> None:
+    with pytest.raises(ValidationError) as found:
+        ChatRequest.model_validate({"model": "desk", "messages": messages})
+    assert found.value.error_count() <= 3
 
 
 @pytest.mark.parametrize(
