@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server
 
 from agent.service.errors import ApiError
 
 _FRAMING = 16
 """Bytes of framing that a chunked body may have for each byte of content, beside what a head may have."""
+
+_AHEAD = 16
+"""Requests that a client may send before it has the answer to the one under way: one read from a socket holds thousands
+of small ones, and each takes more memory than its bytes."""
 
 _OFFER = frozenset({b"upgrade", b"connection", b"http2-settings"})
 """Fields in which a client offers another protocol, or says what to do with those."""
@@ -50,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _fields = 0
     _without_offer = b""
     _unread: asyncio.TimerHandle | None = None
+    _answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -57,6 +63,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwind()
+        if self._answered:  # uvicorn tells only the last request that came, which may still be in line
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -66,6 +75,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             # The parser takes what follows for the other protocol; nobody speaks it, so it is this request's body.
+            if self.transport.is_closing():
+                return
             self.parser = httptools.HttpRequestParser(self)
             self.data_received(self._without_offer + data[upgrade.args[0] :])
             return
@@ -97,6 +108,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self.parser.get_http_version() not in ("1.0", "1.1") or self.parser.get_method() == b"CONNECT":
             self.send_400_response("This is no request of HTTP/1.1 to a server.")
+            return
+        if len(self.pipeline) >= _AHEAD:
+            self._close()
             return
         if self.parser.should_upgrade():
             self._without_offer = self._head()
@@ -168,13 +182,20 @@ class BoundedProtocol(HttpToolsProtocol):
         """Says so where no answer is under way that it would get mixed up with, and closes the connection."""
         if self.transport.is_closing():
             return
-        self._unwind()
         if not self._answering() or not (self._in_head or self.pipeline or self.cycle.response_started):
             body = error.body()
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[error.status] + head + body)
+        self._close()
+
+    def _close(self) -> None:
+        """Once what is written has been read, which takes so long at most."""
         self.transport.close()
         self._wind(self.limits.idle_seconds, self.transport.abort)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
 
 
 def _too_large() -> ApiError:

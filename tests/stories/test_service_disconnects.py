@@ -90,3 +90,15 @@ async def test_thirty_moments(
     assert len(spans) == len(turns)
     assert collector.findings() == []
     assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+async def test_with_another_request_in_line(tmp_path: Path) -> None:
+    """The turn under way is told that its client has gone, not only the request that came last, which is not begun."""
+    async with serving(tmp_path) as desk:
+        desk.model.faults.push(Fault("ok"), Fault("slow_chunks", 0.05))
+        reader, writer = await asyncio.open_connection("127.0.0.1", desk.served.port)
+        writer.write(request(True, False, 1) + request(True, False, 2))
+        await reader.readuntil(b"data: ")
+        writer.transport.abort()
+        await until(lambda: all(turn["state"] == "done" for turn in desk.turns()))
+        assert [turn["outcome"] for turn in desk.turns()] == ["cancelled"]

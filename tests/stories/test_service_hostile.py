@@ -169,6 +169,12 @@ async def test_pipelining(there: Served) -> None:
     assert heard.statuses == [200] * 5
 
 
+@pytest.mark.parametrize("offer", [(), ("connection: Upgrade", "upgrade: h2c")], ids=["plain", "upgrade"])
+async def test_too_many_requests_ahead_of_their_answers(there: Served, offer: tuple[str, ...]) -> None:
+    """The connection is closed before they take memory: each takes a hundred times its bytes."""
+    assert (await sent(there.port, head("GET /healthz HTTP/1.1", HOST, *offer) * 3000)).statuses == []
+
+
 async def test_garbage_behind_a_request_does_not_get_into_its_answer(there: Served) -> None:
     kept = request(ASKED).replace(b"connection: close", b"connection: keep-alive")
     heard = await sent(there.port, kept, b"\x00garbage\r\n\r\n")
