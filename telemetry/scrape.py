@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +15,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+
+_log = logging.getLogger(__name__)
 
 _SLICE: Final = 50
 _PAUSE: Final = 0.001
@@ -57,6 +61,14 @@ class Unhurried(Collector):
             yield family
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Not as a traceback among the lines of the log; a scraper that has gone is no news."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            _log.warning("a scrape failed: %r", error)
+
+
 class MetricsServer:
     """Serves until closed. `port` is the one it got, also where it was asked for port 0."""
 
@@ -98,7 +110,7 @@ def serve_metrics_on(collector: Collector, sock: socket.socket) -> MetricsServer
         def log_message(self, format: str, *args: object) -> None:
             """A scrape is no news."""
 
-    server = ThreadingHTTPServer(sock.getsockname(), Handler, bind_and_activate=False)
+    server = _Server(sock.getsockname(), Handler, bind_and_activate=False)
     server.socket.close()
     server.socket = sock
     return MetricsServer(server)

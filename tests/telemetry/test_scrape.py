@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from telemetry.metrics import Metrics
 from telemetry.scrape import MetricsServer, Unhurried, serve_metrics, serve_metrics_on
+from tests.support.until import until
 from tests.telemetry.samples import ATTEMPT, EXEMPLAR, KNOWN
 
 
@@ -74,3 +78,27 @@ def test_many_series_are_written_with_pauses_for_the_event_loop(monkeypatch: pyt
     assert sum(sample.name == "many_total" for family in families for sample in family.samples) == 500
     assert len(pauses) >= 10
     assert all(0 < pause < 0.01 for pause in pauses)
+
+
+def _asked() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
+
+
+async def test_a_scraper_that_has_gone_is_no_news(
+    server: MetricsServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as scraper:
+        scraper.sendall(b"GET /met")
+        await until(lambda: bool(_asked()))
+        scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await until(lambda: not _asked())
+    assert (capfd.readouterr().err, caplog.messages) == ("", [])
+
+
+def test_a_scrape_that_fails_is_a_line_in_the_log(
+    server: MetricsServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(http.client.RemoteDisconnected):
+        get(server, "application/openmetrics-text; version=\xff")
+    assert capfd.readouterr().err == ""
+    assert [message.partition(":")[0] for message in caplog.messages] == ["a scrape failed"]
