@@ -55,9 +55,7 @@ class Doorkeeper:
                 return LOCAL
             raise await self._refusal(address)
         self._failures.pop(address, None)
-        user = headers.get(found.user_header) if found.user_header else None
-        if user is not None and not 0 < len(user) <= _USER_LENGTH:
-            raise ApiError(400, "invalid_request", f"`{found.user_header}` must have 1 to {_USER_LENGTH} characters.")
+        user = _user(headers, found.user_header) if found.user_header else None
         pace = Pace(found.requests_per_minute, found.concurrency)
         agents = frozenset(found.agents) or None
         return Identity(Caller(found.tenant, user, found.name), agents, pace if pace != Pace(None, None) else None)
@@ -82,3 +80,13 @@ class Doorkeeper:
             "There is no such key. Send yours as `Authorization: Bearer …`.",
             headers={"www-authenticate": "Bearer"},
         )
+
+
+def _user(headers: Headers, name: str) -> str | None:
+    """Raises `ApiError` (400), also where there are two: one of them may have come through from the user."""
+    given = headers.getlist(name)
+    if len(given) > 1:
+        raise ApiError(400, "invalid_request", f"`{name}` came more than once.")
+    if given and not 0 < len(given[0]) <= _USER_LENGTH:
+        raise ApiError(400, "invalid_request", f"`{name}` must have 1 to {_USER_LENGTH} characters.")
+    return given[0] if given else None

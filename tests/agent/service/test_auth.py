@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict
 from starlette.datastructures import Headers
 
 from agent.service import auth, keys
@@ -122,6 +123,15 @@ async def test_a_users_name_has_bounds(tmp_path: Path) -> None:
     async with serving(tmp_path, keys=KEYS) as desk:
         for user, status in (("", 400), ("x" * 129, 400), ("x" * 128, 200)):
             assert (await desk.ask(headers=bearer("k-users", **{"x-user": user}))).status == status
+
+
+async def test_a_user_is_named_once(tmp_path: Path) -> None:
+    """A gateway that adds its header behind the one that came through has said nothing."""
+    async with serving(tmp_path, keys=KEYS) as desk:
+        headers = CIMultiDict({**bearer("k-users"), "x-user": "victim"})
+        headers.add("x-user", "ann")
+        assert (await desk.ask(headers=headers)).status == 400
+        assert desk.turns() == []
 
 
 async def test_wrong_keys_are_answered_ever_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
