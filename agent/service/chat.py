@@ -13,6 +13,7 @@ from agent.opening import TurnKnown
 from agent.service import answer, failures
 from agent.service.answer import Answered
 from agent.service.bodies import read_body
+from agent.service.crowd import Crowd
 from agent.service.endings import ended, identifying, ignoring
 from agent.service.errors import ApiError
 from agent.service.idempotency import join
@@ -28,8 +29,13 @@ class Chat:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._crowd = Crowd()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._crowd.one(scope["state"]["identity"]):
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         _require_json(headers)
         body = await read_body(receive, headers, self._service.options.body_bytes)

@@ -17,7 +17,7 @@ from agent.service.protocol import Limits
 from tests.support.app import running_app
 from tests.support.processes import Processes
 from tests.support.raw import PATIENCE, Heard, connected, head, request, sent
-from tests.support.serving import Served, served
+from tests.support.serving import Served, served, serving
 from tests.support.supervised import Client, serve, session
 
 LIMITS = Limits(head_seconds=0.3, body_seconds=0.3, idle_seconds=1)
@@ -154,6 +154,15 @@ async def test_a_body_that_is_none(there: Served, body: bytes, code: str) -> Non
 )
 async def test_garbage_and_the_unusual(there: Served, data: bytes, statuses: list[int]) -> None:
     assert (await sent(there.port, data)).statuses == statuses
+
+
+async def test_bodies_of_one_key_that_come_slowly(tmp_path: Path) -> None:
+    """They take memory while they come, so there are no more of them than its turns may be."""
+    begun = head(POST, HOST, JSON, "authorization: Bearer agk_k", "content-length: 1000", "connection: close")
+    async with serving(tmp_path, keys={"agk_k": {"concurrency": 1}}, limits=LIMITS) as desk:
+        heard = await asyncio.gather(*(sent(desk.served.port, begun + b" ") for _ in range(10)))
+        assert sorted(each.statuses[0] for each in heard) == [408] * 2 + [429] * 8
+        assert (await desk.ask(headers={"authorization": "Bearer agk_k"})).status == 200
 
 
 async def test_nothing_is_taken_from_a_trailer(there: Served) -> None:

@@ -66,6 +66,22 @@ async def test_a_turn_under_way_is_joined(desk: Desk) -> None:
     assert len(desk.turns()) == len(desk.model.asked) == 1
 
 
+async def test_who_waits_for_a_turn_is_counted(tmp_path: Path) -> None:
+    """One turn, asked for again and again, does not take every place."""
+    headers = {**ONCE, "authorization": "Bearer agk_the-key"}
+    async with serving(tmp_path, keys={"agk_the-key": {"concurrency": 2}}) as desk:
+        gate = desk.model.gate()
+        first = asyncio.create_task(desk.ask(headers=headers))
+        await gate.arrived()
+        again = [asyncio.create_task(desk.ask(headers=headers)) for _ in range(4)]
+        (refused,), joined = await asyncio.wait(again, return_when=asyncio.FIRST_COMPLETED)
+        assert ((await refused).status, (await refused).error["code"]) == (429, "concurrency_limit_exceeded")
+        gate.release()
+        for other in joined:
+            same(await first, await other)
+        same(await first, await desk.ask(headers=headers))
+
+
 async def test_a_stream_is_joined(desk: Desk) -> None:
     desk.service.keep_alive = 0.02
     gate = desk.model.gate()
