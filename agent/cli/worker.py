@@ -7,7 +7,9 @@ PLAN is JSON (`agent.service.plan`).
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -27,7 +29,16 @@ def main(arguments: list[str]) -> int:
     for fd in plan.fds:
         os.set_inheritable(fd, False)  # programs that tools start must not keep a port open
     signal.pthread_sigmask(signal.SIG_SETMASK, _THE_SUPERVISORS)
+    _take_all_files()
     return told(False, lambda: run(lambda signals: _serve(plan, signals)))
+
+
+def _take_all_files() -> None:
+    """As many open files as the system lets it have: with the usual 1,024, so many silent clients keep all others out,
+    and a turn takes two."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError):  # macOS takes no "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(plan: Plan, signals: Signals) -> int:

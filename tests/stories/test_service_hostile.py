@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from itertools import repeat
@@ -216,6 +217,17 @@ async def test_a_reader_who_does_not_read(there: Served) -> None:
                 writer.write(b" ")
                 await writer.drain()
                 await asyncio.sleep(0.05)
+
+
+async def test_many_silent_clients_find_enough_files(tmp_path: Path, processes: Processes) -> None:
+    """A worker is not held to the few that a shell or a service manager gives at first."""
+    with OfflineModel.in_thread() as model:
+        serving = serve(processes, tmp_path, model)
+        _, most = resource.prlimit(serving.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(serving.process.pid, resource.RLIMIT_NOFILE, (256, most))
+        serving.hang_up()
+        serving.process.wait_for_line("worker 0 was replaced", "stderr")
+        assert resource.prlimit(serving.workers[-1], resource.RLIMIT_NOFILE) == (most, most)
 
 
 # --- memory: in a process of its own ---
