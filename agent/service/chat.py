@@ -65,8 +65,7 @@ class Chat:
             turn.joined = True
             turn.so_far.turn = None  # the one that it would have been is none
             app = self._service.app
-            with self._service.joins.one(want.asked):
-                return await join(app, known, want.asked.key, app.agents[want.agent].bounds.deadline_seconds)
+            return await join(app, known, want.asked.key, app.agents[want.agent].bounds.deadline_seconds)
 
     async def _ask(self, want: Wanted, turn: UnderWay) -> Answered:
         result = await self._service.app.run(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections import Counter
-from collections.abc import Iterator
 
 from agent.app import App
-from agent.opening import Asked, TooMany, TurnKnown
+from agent.opening import TurnKnown
 from agent.service import failures
 from agent.service.answer import Answered, of_status
 from agent.service.errors import ApiError
@@ -18,26 +15,6 @@ from agent.store.work import Key
 
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
 """Seconds between two looks at a turn: no store tells by itself that another process has written to it."""
-
-
-class Joins:
-    """How many requests of a key wait for turns that other requests of it have begun: as many as it may have turns
-    open, else they could take all places of a worker."""
-
-    def __init__(self) -> None:
-        self._waiting: Counter[str | None] = Counter()
-
-    @contextlib.contextmanager
-    def one(self, asked: Asked) -> Iterator[None]:
-        """Raises `TooMany`."""
-        key, most = asked.caller.key, asked.pace.concurrency if asked.pace else None
-        if most is not None and self._waiting[key] >= most:
-            raise TooMany
-        self._waiting[key] += 1
-        try:
-            yield
-        finally:
-            self._waiting[key] -= 1
 
 
 async def join(app: App, known: TurnKnown, key: Key, patience: float) -> Answered:

@@ -8,7 +8,6 @@ from typing import Any
 
 from agent.app import App
 from agent.service.auth import Doorkeeper
-from agent.service.idempotency import Joins
 from agent.service.places import Places
 from agent.service.shapes import ServiceFile
 
@@ -27,7 +26,6 @@ class Service:
     draining: bool = False
     keep_alive: float = 10.0
     kept: set[asyncio.Future[Any]] = field(default_factory=set)
-    joins: Joins = field(default_factory=Joins)
 
     def keep(self, task: asyncio.Future[Any]) -> None:
         self.kept.add(task)

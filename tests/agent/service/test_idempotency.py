@@ -147,24 +147,6 @@ async def test_who_was_not_let_in_has_not_used_the_key(tmp_path: Path) -> None:
         assert (await desk.ask(headers={**headers, **ONCE})).status == 200
 
 
-async def test_no_more_wait_for_a_turn_than_a_key_may_have_open(tmp_path: Path) -> None:
-    """Else one key could take all places of a worker."""
-    async with serving(tmp_path, keys={"k": {"concurrency": 2}}) as desk:
-        headers = {"authorization": "Bearer k", **ONCE}
-        gate = desk.model.gate()
-        first = asyncio.create_task(desk.ask(headers=headers))
-        await gate.arrived()
-        others = [asyncio.create_task(desk.ask(headers=headers)) for _ in range(2)]
-        await until(lambda: desk.service.places.taken == 3)
-        refused = await desk.ask(headers=headers)
-        assert (refused.status, refused.error["code"]) == (429, "concurrency_limit_exceeded")
-        assert int(refused.headers["retry-after"]) > 0
-        gate.release()
-        for each in (first, *others):
-            assert (await each).status == 200
-        assert (await desk.ask(headers=headers)).status == 200
-
-
 async def test_another_caller_has_another_turn(tmp_path: Path) -> None:
     keys = {"a": {}, "b": {}, "users": {"user_header": "x-user"}}
     async with serving(tmp_path, keys=keys) as desk:
