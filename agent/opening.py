@@ -97,7 +97,7 @@ async def earlier(agent: Agent, store: Store, conversation: str, caller: Caller)
     """The conversation that the caller wants to go on with, and its prompt. Raises `CallerError`."""
     conversation_id = _unicode(conversation)
     found = await store.read(lambda tx: conversations.read(tx, conversation_id))
-    if found is None or found.erased_at or not _may_go_on(found, caller):
+    if found is None or found.erased_at or not caller.may_see(found.tenant, found.user):
         raise NoSuchConversation(f"no conversation {conversation_id}")
     if found.agent != agent.name:
         raise NoSuchConversation(f"conversation {conversation_id} is with agent {found.agent}, not {agent.name}")
@@ -108,11 +108,6 @@ async def earlier(agent: Agent, store: Store, conversation: str, caller: Caller)
             f"(digest {pin.digest[:12]}…); that text is gone: put it back, and new text into a new version"
         )
     return found, pin
-
-
-def _may_go_on(found: Conversation, caller: Caller) -> bool:
-    """A conversation is its tenant's; one user of it does not go on with another's."""
-    return found.tenant == caller.tenant and (None in (found.user, caller.user) or found.user == caller.user)
 
 
 def _unicode(text: str) -> str:

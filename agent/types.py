@@ -88,6 +88,10 @@ class Caller:
     user: str | None = None
     key: str | None = None
 
+    def may_see(self, tenant: str, user: str | None) -> bool:
+        """Whether what this tenant and user began is the caller's: all of its tenant's where it speaks for no user."""
+        return tenant == self.tenant and self.user in (None, user)
+
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:

@@ -33,12 +33,7 @@ class Turns:
 
 
 def _may_see(identity: Identity, status: TurnStatus) -> bool:
-    caller = identity.caller
-    return (
-        status.tenant == caller.tenant
-        and (identity.agents is None or status.agent in identity.agents)
-        and caller.user in (None, status.user)
-    )
+    return identity.may_ask(status.agent) and identity.caller.may_see(status.tenant, status.user)
 
 
 def _document(status: TurnStatus) -> dict[str, Json]:

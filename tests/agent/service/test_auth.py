@@ -115,6 +115,17 @@ async def test_a_turn_is_its_tenants_and_its_users(tmp_path: Path) -> None:
         assert (await desk.ask(headers={**bearer("k-one"), **conversation})).status == 200
 
 
+async def test_what_no_user_began_is_no_users(tmp_path: Path) -> None:
+    """It is the tenant's, which in turn sees what its users began."""
+    async with serving(tmp_path, keys=KEYS) as desk:
+        whole, ann = bearer("k-users"), bearer("k-users", **{"x-user": "ann"})
+        for began, goes_on, status in ((whole, ann, 404), (ann, whole, 200)):
+            turn = await _turn(desk, began)
+            [conversation] = [str(row["conversation"]) for row in desk.turns() if row["id"] == turn]
+            assert (await desk.get(f"/v1/turns/{turn}", headers=goes_on)).status == status
+            assert (await desk.ask(headers={**goes_on, "x-conversation-id": conversation})).status == status
+
+
 async def _turn(desk: Desk, headers: dict[str, str]) -> str:
     return str((await desk.ask(headers=headers)).body["agent"]["turn_id"])
 
